@@ -88,7 +88,7 @@ fn mailbox(value: Expr) -> Result<Expr> {
         Lit::Int(count) if count.base10_parse::<u32>().is_ok_and(|count| count > 0) => Ok(value),
         other => Err(Error::new_spanned(
             other,
-            "a mailbox holds from 1 to 4294967295 messages, or is an expression of type `Mailbox`",
+            "a mailbox holds at least one message, or is an expression of type `Mailbox`",
         )),
     }
 }
