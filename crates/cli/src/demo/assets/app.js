@@ -46,7 +46,7 @@ const announce = (text) => write(byId("announce"), text);
 const socket = new Socket("/socket");
 const stats = new Stats();
 const dashboard = new Dashboard(stats, { calm, announce });
-const board = new Board(byId("board"), { calm });
+const board = new Board(byId("board"), { calm, placed: () => plates() });
 const own = new Map();
 
 /** Notes a channel of this page, so that the board shows its lamp. */

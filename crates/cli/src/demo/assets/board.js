@@ -203,9 +203,13 @@ export class Board {
   #last = 0;
   #drawnCords = "";
 
-  /** `calm` tells whether the visitor asked for less motion. */
-  constructor(canvas, { calm }) {
+  /**
+   * `calm` tells whether the visitor asked for less motion; `placed()` runs when the banks have
+   * moved or their lamps stand for another number.
+   */
+  constructor(canvas, { calm, placed = () => {} }) {
     this.calm = calm;
+    this.placed = placed;
     this.banks = [new Bank("connections", CROWD_PITCH), new Bank("channels", CROWD_PITCH),
       new Bank("supervised", 0)];
     this.numbers = { connections: 0, channels: 0, messages: 0 };
@@ -295,6 +299,7 @@ export class Board {
     this.surface.clear();
     for (const bank of this.banks) bank.looks.fill(255);
     this.#drawnCords = "";
+    this.placed();
   }
 
   /** A bank known by number: even light, with this page's own lamps first. */
@@ -390,13 +395,13 @@ export class Board {
 
   #bundle(context, left, level, moving) {
     const { height } = this.surface;
-    const cords = Math.max(3, Math.min(9, Math.floor(height / 34)));
+    const cords = Math.max(3, Math.min(9, Math.floor(height / 34) | 1));
     const inset = Math.min(10, this.gutter / 5);
     const right = left + this.gutter - inset;
     const jack = (index) => MARGIN + ((index + 0.2) / cords) * (height - 2 * MARGIN - 24);
     for (let index = 0; index < cords; index++) {
       const from = jack(index);
-      // A fixed patching: each cord ends somewhere else than straight across.
+      // A fixed patching, with an odd number of cords: one in each jack, most of them aslant.
       const to = jack((index * 2 + 1) % cords);
       const sag = Math.min(this.gutter * 0.5, height - MARGIN / 2 - Math.max(from, to));
       const path = new Path2D();

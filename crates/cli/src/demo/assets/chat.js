@@ -12,6 +12,7 @@ import { recall, remember } from "./storage.js";
 
 const ROOMS = ["lobby", "engineering", "random"];
 const ROOMS_MAX = 12;
+const LINK = "#room/";
 const DRAW_EVERY_MS = 30;
 const SAME_BREATH_MS = 180_000;
 const NEAR_BOTTOM_PX = 48;
@@ -45,8 +46,7 @@ export class Chat {
     this.nickname = byId("nickname");
     this.nickname.value = recall("nickname") ?? `operator-${100 + Math.floor(Math.random() * 900)}`;
     for (const name of [...ROOMS, ...(recall("rooms") ?? "").split(",")]) this.open(name);
-    const linked = roomName(decodeURIComponent(location.hash));
-    this.show(this.open(linked ?? recall("room") ?? "") ?? this.rooms.get("lobby"));
+    this.show(this.#linked() ?? this.open(recall("room") ?? "") ?? this.rooms.get("lobby"));
     this.#listen();
   }
 
@@ -69,6 +69,11 @@ export class Chat {
     return room;
   }
 
+  /** The room that the address names, so that a room can be sent to somebody as a link. */
+  #linked() {
+    return location.hash.startsWith(LINK) ? this.open(location.hash.slice(LINK.length)) : null;
+  }
+
   /** Brings a room to the front. */
   show(room) {
     if (room === this.#drawnRoom) return;
@@ -87,7 +92,7 @@ export class Chat {
     byId("talk").setAttribute("aria-labelledby", `tab-${room.name}`);
     byId("message").placeholder = `Say something in #${room.name}`;
     remember("room", room.name);
-    history.replaceState(null, "", room.name === "lobby" ? location.pathname : `#${room.name}`);
+    history.replaceState(null, "", room.name === "lobby" ? location.pathname : LINK + room.name);
     this.draw(true);
   }
 
@@ -251,7 +256,7 @@ export class Chat {
     this.nickname.addEventListener("change", () => this.#rename());
     document.addEventListener("visibilitychange", () => this.draw());
     addEventListener("hashchange", () => {
-      const room = this.open(decodeURIComponent(location.hash));
+      const room = this.#linked();
       if (room) this.show(room);
     });
   }
