@@ -1,5 +1,7 @@
 //! `vaxel bench`: the measurements, one submodule each, and the output they share.
 
+mod bare;
+mod process;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod stats;
@@ -14,9 +16,13 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Debug, Subcommand)]
-enum Suite {}
+enum Suite {
+    Loop(bare::LoopArgs),
+}
 
 /// Runs one suite and prints its figures.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
-    match args.suite {}
+    match args.suite {
+        Suite::Loop(args) => bare::run(&args),
+    }
 }
