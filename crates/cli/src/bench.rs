@@ -1,9 +1,12 @@
 //! `vaxel bench`: the measurements, one submodule each, and the output they share.
 
 mod bare;
+mod child;
+mod interrupt;
 mod process;
 pub(crate) mod progress;
 pub(crate) mod report;
+mod sockets;
 pub(crate) mod stats;
 
 use clap::{Args, Subcommand};
@@ -17,12 +20,14 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum Suite {
+    Sockets(Box<sockets::SocketsArgs>),
     Loop(bare::LoopArgs),
 }
 
 /// Runs one suite and prints its figures.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
     match args.suite {
+        Suite::Sockets(args) => sockets::run(&args),
         Suite::Loop(args) => bare::run(&args),
     }
 }

@@ -53,7 +53,12 @@ pub(crate) fn run(args: &LoopArgs) -> anyhow::Result<()> {
     super::process::raise_file_limit();
     let server = BareLoop::start(args.listen, args.shards)
         .with_context(|| format!("cannot listen on {}", args.listen))?;
-    writeln!(io::stderr(), "bare loop on {}, {} shards", server.address(), args.shards)?;
+    writeln!(
+        io::stderr(),
+        "bare loop on {}, {} shards",
+        server.address(),
+        args.shards
+    )?;
     server.join();
     Ok(())
 }
@@ -78,10 +83,16 @@ impl BareLoop {
         let threads = all
             .into_iter()
             .map(|mut shard| {
-                thread::Builder::new().name("bare-loop".to_owned()).spawn(move || shard.run())
+                thread::Builder::new()
+                    .name("bare-loop".to_owned())
+                    .spawn(move || shard.run())
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { address, shared, threads })
+        Ok(Self {
+            address,
+            shared,
+            threads,
+        })
     }
 
     /// Where it listens.

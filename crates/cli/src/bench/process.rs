@@ -64,7 +64,9 @@ impl Process {
     /// # Errors
     /// When there is none, or its memory may not be read by this user.
     pub(crate) fn new(pid: u32) -> io::Result<Self> {
-        let process = Self { folder: Path::new("/proc").join(pid.to_string()) };
+        let process = Self {
+            folder: Path::new("/proc").join(pid.to_string()),
+        };
         process.memory_bytes()?;
         Ok(process)
     }
@@ -75,8 +77,13 @@ impl Process {
         for entry in fs::read_dir(self.folder.join("task"))? {
             let entry = entry?;
             // A thread may end between the listing and the reading.
-            let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
-            let nanos = text.split_ascii_whitespace().next().and_then(|text| text.parse().ok());
+            let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else {
+                continue;
+            };
+            let nanos = text
+                .split_ascii_whitespace()
+                .next()
+                .and_then(|text| text.parse().ok());
             let thread = entry.file_name().to_string_lossy().parse().ok();
             if let (Some(thread), Some(nanos)) = (thread, nanos) {
                 threads.insert(thread, nanos);
@@ -84,7 +91,10 @@ impl Process {
         }
         let stat = fs::read_to_string(self.folder.join("stat"))?;
         let total = ticks(&stat).ok_or_else(|| io::Error::other("unreadable /proc/PID/stat"))?;
-        Ok(CpuSample { threads, total: total * (1_000_000_000 / TICKS_PER_SECOND) })
+        Ok(CpuSample {
+            threads,
+            total: total * (1_000_000_000 / TICKS_PER_SECOND),
+        })
     }
 
     /// User memory: bytes of anonymous pages resident. Code and mapped files do not count, and
@@ -136,13 +146,17 @@ pub(crate) fn raise_file_limit() -> u64 {
 /// The cores this thread may run on, in order.
 pub(crate) fn allowed_cores() -> io::Result<Vec<usize>> {
     let set = sched_getaffinity(None)?;
-    Ok((0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect())
+    Ok((0..CpuSet::MAX_CPU)
+        .filter(|&core| set.is_set(core))
+        .collect())
 }
 
-/// Binds this thread, and whatever it starts from now on, to one core.
-pub(crate) fn pin_this_thread(core: usize) -> io::Result<()> {
+/// Binds this thread, and whatever it starts from now on, to `cores`.
+pub(crate) fn pin_this_thread(cores: &[usize]) -> io::Result<()> {
     let mut set = CpuSet::new();
-    set.set(core);
+    for &core in cores {
+        set.set(core);
+    }
     Ok(sched_setaffinity(None::<Pid>, &set)?)
 }
 
@@ -153,7 +167,10 @@ mod tests {
     use super::*;
 
     fn sample(threads: &[(u32, u64)], total: u64) -> CpuSample {
-        CpuSample { threads: threads.iter().copied().collect(), total }
+        CpuSample {
+            threads: threads.iter().copied().collect(),
+            total,
+        }
     }
 
     #[test]
@@ -185,7 +202,10 @@ mod tests {
             std::hint::spin_loop();
         }
         let used = me.cpu().unwrap().since(&before);
-        assert!(used >= Duration::from_millis(1), "spun for 30 ms and used {used:?}");
+        assert!(
+            used >= Duration::from_millis(1),
+            "spun for 30 ms and used {used:?}"
+        );
         assert!(me.memory_bytes().unwrap() > 4096);
         assert!(slab_bytes().unwrap() > 4096);
         assert!(Process::new(u32::MAX).is_err());
@@ -193,9 +213,12 @@ mod tests {
 
     #[test]
     fn a_pinned_thread_may_run_on_that_core_only() {
-        let core = *allowed_cores().unwrap().last().expect("this thread runs somewhere");
+        let core = *allowed_cores()
+            .unwrap()
+            .last()
+            .expect("this thread runs somewhere");
         std::thread::spawn(move || {
-            pin_this_thread(core).unwrap();
+            pin_this_thread(&[core]).unwrap();
             assert_eq!(allowed_cores().unwrap(), [core]);
         })
         .join()

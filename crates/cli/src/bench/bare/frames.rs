@@ -50,7 +50,10 @@ impl Request {
         for &digit in &mark[1..] {
             answer_bytes = answer_bytes << 4 | (digit as char).to_digit(16)? as usize;
         }
-        (answer_bytes <= FRAME_BYTES_MAX).then_some(Self { wanted, answer_bytes })
+        (answer_bytes <= FRAME_BYTES_MAX).then_some(Self {
+            wanted,
+            answer_bytes,
+        })
     }
 }
 
@@ -88,7 +91,12 @@ pub(super) fn next_frame(buffer: &mut [u8], at: usize) -> Result<Option<ClientFr
         return Ok(None);
     }
     let opcode = bytes[0] & 0x0f;
-    let key = [bytes[head - 4], bytes[head - 3], bytes[head - 2], bytes[head - 1]];
+    let key = [
+        bytes[head - 4],
+        bytes[head - 3],
+        bytes[head - 2],
+        bytes[head - 1],
+    ];
     let payload = at + head..at + head + length;
     unmask(&mut buffer[payload.clone()], key);
     Ok(Some(ClientFrame { opcode, payload }))
@@ -129,10 +137,13 @@ pub(super) fn put_frame(out: &mut Vec<u8>, opcode: u8, content: &[u8], length: u
 /// The key is all that is looked at: the only client is the load generator.
 pub(super) fn handshake(head: &[u8]) -> Option<(usize, Vec<u8>)> {
     let length = head.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let key = head[..length].split(|&byte| byte == b'\n').find_map(|line| {
-        let (name, value) = line.split_at_checked("sec-websocket-key:".len())?;
-        name.eq_ignore_ascii_case(b"sec-websocket-key:").then(|| value.trim_ascii())
-    })?;
+    let key = head[..length]
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| {
+            let (name, value) = line.split_at_checked("sec-websocket-key:".len())?;
+            name.eq_ignore_ascii_case(b"sec-websocket-key:")
+                .then(|| value.trim_ascii())
+        })?;
     let mut hash = sha1_smol::Sha1::from(key);
     hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     let accept = STANDARD.encode(hash.digest().bytes());
@@ -158,17 +169,29 @@ mod tests {
             }
         }
         frame.extend_from_slice(&key);
-        frame.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ key[at & 3]));
+        frame.extend(
+            payload
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| byte ^ key[at & 3]),
+        );
         frame
     }
 
     #[test]
     fn marks_survive_the_wire() {
-        let request = Request { wanted: Wanted::Broadcast, answer_bytes: 0x1234 };
+        let request = Request {
+            wanted: Wanted::Broadcast,
+            answer_bytes: 0x1234,
+        };
         assert_eq!(request.mark(), "B00001234");
         assert_eq!(Request::parse(b"B00001234 and more"), Some(request));
         assert_eq!(Request::parse(b"B0000123"), None);
-        assert_eq!(Request::parse(b"Rffffffff"), None, "longer than the loop writes");
+        assert_eq!(
+            Request::parse(b"Rffffffff"),
+            None,
+            "longer than the loop writes"
+        );
         assert_eq!(Request::parse(b"hello, world"), None);
     }
 
@@ -179,7 +202,11 @@ mod tests {
             let mut buffer = masked(&payload);
             let whole = buffer.len();
             for cut in 0..whole {
-                assert_eq!(next_frame(&mut buffer[..cut], 0), Ok(None), "{cut} of {whole}");
+                assert_eq!(
+                    next_frame(&mut buffer[..cut], 0),
+                    Ok(None),
+                    "{cut} of {whole}"
+                );
             }
             let frame = next_frame(&mut buffer, 0).unwrap().unwrap();
             assert_eq!(frame.opcode, 1);
@@ -196,7 +223,10 @@ mod tests {
             bad[at] &= !clear;
             assert_eq!(next_frame(&mut bad, 0), Err(Unreadable));
         }
-        assert_eq!(next_frame(&mut [0x81, 0xff, 0, 0, 0, 0, 0, 0], 0), Err(Unreadable));
+        assert_eq!(
+            next_frame(&mut [0x81, 0xff, 0, 0, 0, 0, 0, 0], 0),
+            Err(Unreadable)
+        );
     }
 
     #[test]
@@ -217,7 +247,10 @@ mod tests {
         let (length, response) = handshake(head).unwrap();
         assert_eq!(&head[length..], b"rest");
         let response = String::from_utf8(response).unwrap();
-        assert!(response.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{response}");
+        assert!(
+            response.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+            "{response}"
+        );
         assert!(handshake(&head[..40]).is_none());
     }
 }

@@ -46,10 +46,16 @@ impl Shared {
     pub(super) fn new(shards: usize) -> io::Result<Self> {
         let inbox = |_| -> io::Result<Inbox> {
             let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-            Ok(Inbox { wake, broadcasts: Mutex::default() })
+            Ok(Inbox {
+                wake,
+                broadcasts: Mutex::default(),
+            })
         };
         let inboxes = (0..shards).map(inbox).collect::<io::Result<_>>()?;
-        Ok(Self { stop: AtomicBool::new(false), inboxes })
+        Ok(Self {
+            stop: AtomicBool::new(false),
+            inboxes,
+        })
     }
 
     pub(super) fn wake_all(&self) {
@@ -66,14 +72,22 @@ impl Inbox {
     }
 
     fn push(&self, frame: Arc<[u8]>) {
-        self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner).push(frame);
+        self.broadcasts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(frame);
         self.wake();
     }
 
     fn take(&self) -> Vec<Arc<[u8]>> {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.wake, &mut count);
-        std::mem::take(&mut *self.broadcasts.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(
+            &mut *self
+                .broadcasts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 }
 
@@ -109,7 +123,12 @@ impl Shard {
         listener.bind(&listen.into())?;
         listener.listen(BACKLOG)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+        epoll::add(
+            &epoll,
+            &listener,
+            EventData::new_u64(LISTENER),
+            EventFlags::IN,
+        )?;
         let wake = &shared.inboxes[index].wake;
         epoll::add(&epoll, wake, EventData::new_u64(INBOX), EventFlags::IN)?;
         Ok(Self {
@@ -126,7 +145,9 @@ impl Shard {
 
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
         let address = self.listener.local_addr()?;
-        address.as_socket().ok_or_else(|| io::Error::other("the listener is not on TCP"))
+        address
+            .as_socket()
+            .ok_or_else(|| io::Error::other("the listener is not on TCP"))
     }
 
     /// Serves until told to stop.
@@ -152,7 +173,9 @@ impl Shard {
         for _ in 0..ACCEPTS_PER_PASS {
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
             // An error leaves the client in the backlog, or means that there is none.
-            let Ok(socket) = accept_with(&self.listener, flags) else { return };
+            let Ok(socket) = accept_with(&self.listener, flags) else {
+                return;
+            };
             let index = self.free.pop().unwrap_or_else(|| {
                 self.connections.push(None);
                 self.connections.len() - 1
@@ -162,7 +185,12 @@ impl Shard {
                 self.free.push(index);
                 return;
             }
-            let connection = Connection { socket, upgraded: false, partial: None, unsent: None };
+            let connection = Connection {
+                socket,
+                upgraded: false,
+                partial: None,
+                unsent: None,
+            };
             self.connections[index] = Some(connection);
         }
     }
@@ -251,7 +279,9 @@ fn answer(
 ) -> Option<usize> {
     let mut at = 0;
     if !connection.upgraded {
-        let Some((length, response)) = frames::handshake(bytes) else { return Some(0) };
+        let Some((length, response)) = frames::handshake(bytes) else {
+            return Some(0);
+        };
         answers.extend_from_slice(&response);
         connection.upgraded = true;
         at = length;
@@ -259,10 +289,22 @@ fn answer(
     while let Some(frame) = frames::next_frame(bytes, at).ok()? {
         let payload = &bytes[frame.payload.clone()];
         match (frame.opcode, Request::parse(payload)) {
-            (1 | 2, Some(Request { wanted: Wanted::Reply, answer_bytes })) => {
+            (
+                1 | 2,
+                Some(Request {
+                    wanted: Wanted::Reply,
+                    answer_bytes,
+                }),
+            ) => {
                 frames::put_frame(answers, frame.opcode, payload, answer_bytes);
             }
-            (1 | 2, Some(Request { wanted: Wanted::Broadcast, answer_bytes })) => {
+            (
+                1 | 2,
+                Some(Request {
+                    wanted: Wanted::Broadcast,
+                    answer_bytes,
+                }),
+            ) => {
                 let mut encoded = Vec::with_capacity(answer_bytes + 10);
                 frames::put_frame(&mut encoded, frame.opcode, payload, answer_bytes);
                 broadcasts.push(encoded.into());
@@ -296,7 +338,9 @@ fn write(epoll: &OwnedFd, index: usize, connection: &mut Connection, bytes: &[u8
 }
 
 fn write_unsent(epoll: &OwnedFd, index: usize, connection: &mut Connection) -> bool {
-    let Some(mut unsent) = connection.unsent.take() else { return true };
+    let Some(mut unsent) = connection.unsent.take() else {
+        return true;
+    };
     match send(&connection.socket, &unsent, SendFlags::NOSIGNAL) {
         Ok(sent) if sent == unsent.len() => watch(epoll, index, connection, EventFlags::IN),
         Ok(sent) => {

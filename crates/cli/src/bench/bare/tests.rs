@@ -15,12 +15,18 @@ struct Client(TcpStream);
 impl Client {
     fn connect(server: &BareLoop) -> Self {
         let mut stream = TcpStream::connect(server.address()).expect("the loop listens");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n").unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n")
+            .unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            stream.read_exact(&mut byte).expect("an answer to the handshake");
+            stream
+                .read_exact(&mut byte)
+                .expect("an answer to the handshake");
             head.push(byte[0]);
         }
         assert!(head.starts_with(b"HTTP/1.1 101 "));
@@ -59,7 +65,13 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 }
 
 fn request(wanted: Wanted, answer_bytes: usize, rest: &str) -> Vec<u8> {
-    (Request { wanted, answer_bytes }.mark() + rest).into_bytes()
+    (Request {
+        wanted,
+        answer_bytes,
+    }
+    .mark()
+        + rest)
+        .into_bytes()
 }
 
 #[test]
