@@ -83,7 +83,6 @@ impl Server {
         let name = words.join(" ");
         let started = Instant::now();
         while started.elapsed() < START_LIMIT {
-            interrupt::check()?;
             if let Some(status) = self.child.try_wait()? {
                 // Its error stream is closed now, so everything it said has been read.
                 if let Some(listener) = self.listener.take() {
@@ -94,7 +93,7 @@ impl Server {
             if TcpStream::connect_timeout(&self.address, LOOK).is_ok() {
                 return Ok(());
             }
-            thread::sleep(LOOK);
+            interrupt::pause(LOOK)?;
         }
         bail!(
             "`vaxel {name}` does not listen after {START_LIMIT:?}: {}",
@@ -119,7 +118,7 @@ impl Server {
                 if !matches!(self.child.try_wait(), Ok(None)) {
                     return;
                 }
-                thread::sleep(LOOK);
+                thread::park_timeout(LOOK);
             }
         }
         let _ = self.child.kill();

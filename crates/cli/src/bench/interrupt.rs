@@ -7,6 +7,8 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use anyhow::bail;
@@ -25,6 +27,16 @@ pub(crate) fn install() -> io::Result<()> {
         flag::register(signal, Arc::clone(&requested))?;
     }
     Ok(())
+}
+
+/// Waits for `time`, unless the process has been told to stop.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn pause(time: Duration) -> anyhow::Result<()> {
+    // Nobody unparks this thread; should it wake early, its caller looks again.
+    thread::park_timeout(time);
+    check()
 }
 
 /// Fails once the process has been told to stop.

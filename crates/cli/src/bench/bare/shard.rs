@@ -1,7 +1,7 @@
 //! One thread of the bare loop: an epoll, a listener, a table of connections.
 
 use std::{
-    io,
+    io, mem,
     net::SocketAddr,
     os::fd::OwnedFd,
     sync::{
@@ -82,7 +82,7 @@ impl Inbox {
     fn take(&self) -> Vec<Arc<[u8]>> {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.wake, &mut count);
-        std::mem::take(
+        mem::take(
             &mut *self
                 .broadcasts
                 .lock()
@@ -91,12 +91,43 @@ impl Inbox {
     }
 }
 
-/// A client. The two boxes exist only while a frame is incomplete or a write could not finish.
+/// A client.
 struct Connection {
     socket: OwnedFd,
     upgraded: bool,
-    partial: Option<Box<Vec<u8>>>,
-    unsent: Option<Box<Vec<u8>>>,
+    rest: Option<Box<Rest>>,
+}
+
+/// What exists only while a frame is incomplete or a write could not finish.
+#[derive(Default)]
+struct Rest {
+    partial: Vec<u8>,
+    unsent: Vec<u8>,
+}
+
+impl Connection {
+    fn take_partial(&mut self) -> Vec<u8> {
+        self.rest
+            .as_mut()
+            .map(|rest| mem::take(&mut rest.partial))
+            .unwrap_or_default()
+    }
+
+    fn take_unsent(&mut self) -> Vec<u8> {
+        self.rest
+            .as_mut()
+            .map(|rest| mem::take(&mut rest.unsent))
+            .unwrap_or_default()
+    }
+
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    fn free_rest(&mut self) {
+        self.rest
+            .take_if(|rest| rest.partial.is_empty() && rest.unsent.is_empty());
+    }
 }
 
 pub(super) struct Shard {
@@ -188,8 +219,7 @@ impl Shard {
             let connection = Connection {
                 socket,
                 upgraded: false,
-                partial: None,
-                unsent: None,
+                rest: None,
             };
             self.connections[index] = Some(connection);
         }
@@ -205,6 +235,7 @@ impl Shard {
             && (!flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR)
                 || self.read(index, &mut connection, &mut broadcasts));
         if alive {
+            connection.free_rest();
             self.connections[index] = Some(connection);
         } else {
             self.free.push(index);
@@ -226,10 +257,9 @@ impl Shard {
         connection: &mut Connection,
         broadcasts: &mut Vec<Arc<[u8]>>,
     ) -> bool {
-        let kept = connection.partial.take().map_or(0, |partial| {
-            self.buffer[..partial.len()].copy_from_slice(&partial);
-            partial.len()
-        });
+        let partial = connection.take_partial();
+        let kept = partial.len();
+        self.buffer[..kept].copy_from_slice(&partial);
         let length = match rustix::io::read(&connection.socket, &mut self.buffer[kept..]) {
             Ok(0) => return false,
             Ok(fresh) => kept + fresh,
@@ -245,7 +275,7 @@ impl Shard {
             if length - consumed > FRAME_BYTES_MAX {
                 return false;
             }
-            connection.partial = Some(Box::new(self.buffer[consumed..length].to_vec()));
+            connection.rest().partial = self.buffer[consumed..length].to_vec();
         }
         self.answers.is_empty() || write(&self.epoll, index, connection, &self.answers)
     }
@@ -321,8 +351,10 @@ fn answer(
 
 /// Sends what the socket takes; the rest waits for its readiness. False when the client is gone.
 fn write(epoll: &OwnedFd, index: usize, connection: &mut Connection, bytes: &[u8]) -> bool {
-    if let Some(unsent) = &mut connection.unsent {
-        unsent.extend_from_slice(bytes);
+    if let Some(rest) = &mut connection.rest
+        && !rest.unsent.is_empty()
+    {
+        rest.unsent.extend_from_slice(bytes);
         return true;
     }
     let sent = match send(&connection.socket, bytes, SendFlags::NOSIGNAL) {
@@ -333,27 +365,25 @@ fn write(epoll: &OwnedFd, index: usize, connection: &mut Connection, bytes: &[u8
     if sent == bytes.len() {
         return true;
     }
-    connection.unsent = Some(Box::new(bytes[sent..].to_vec()));
+    connection.rest().unsent = bytes[sent..].to_vec();
     watch(epoll, index, connection, EventFlags::IN | EventFlags::OUT)
 }
 
 fn write_unsent(epoll: &OwnedFd, index: usize, connection: &mut Connection) -> bool {
-    let Some(mut unsent) = connection.unsent.take() else {
+    let mut unsent = connection.take_unsent();
+    if unsent.is_empty() {
         return true;
-    };
-    match send(&connection.socket, &unsent, SendFlags::NOSIGNAL) {
-        Ok(sent) if sent == unsent.len() => watch(epoll, index, connection, EventFlags::IN),
-        Ok(sent) => {
-            unsent.drain(..sent);
-            connection.unsent = Some(unsent);
-            true
-        }
-        Err(Errno::AGAIN | Errno::INTR) => {
-            connection.unsent = Some(unsent);
-            true
-        }
-        Err(_) => false,
     }
+    match send(&connection.socket, &unsent, SendFlags::NOSIGNAL) {
+        Ok(sent) if sent == unsent.len() => {
+            return watch(epoll, index, connection, EventFlags::IN);
+        }
+        Ok(sent) => drop(unsent.drain(..sent)),
+        Err(Errno::AGAIN | Errno::INTR) => {}
+        Err(_) => return false,
+    }
+    connection.rest().unsent = unsent;
+    true
 }
 
 fn watch(epoll: &OwnedFd, index: usize, connection: &Connection, flags: EventFlags) -> bool {

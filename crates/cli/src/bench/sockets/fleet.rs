@@ -258,8 +258,7 @@ impl Supervisor<'_> {
     /// # Errors
     /// When the process was told to stop.
     fn look(&self) -> anyhow::Result<bool> {
-        thread::sleep(LOOK);
-        interrupt::check()?;
+        interrupt::pause(LOOK)?;
         Ok(!self.shared.failed.load(Acquire) && self.running.load(Acquire) > 0)
     }
 

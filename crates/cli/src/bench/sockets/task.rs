@@ -55,10 +55,7 @@ impl Requests {
 
     /// Sends the next request on connection `index`, meant for `intended`. The task is told if
     /// the connection breaks, and so must count the request as lost.
-    fn ask<T: Task>(lane: &mut Lane, index: usize, intended: u64, task: &mut T)
-    where
-        T: AsMut<Self>,
-    {
+    fn ask(lane: &mut Lane, index: usize, intended: u64, task: &mut (impl Task + AsMut<Self>)) {
         if lane.connections[index].state != State::Joined {
             return;
         }

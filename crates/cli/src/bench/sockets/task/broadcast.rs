@@ -132,13 +132,14 @@ impl Task for Broadcast {
         if self.is_stalled || (!moment.sending && under_way == 0) {
             return Ok(Next::Done);
         }
-        while moment.sending {
-            match self.due(board, under_way, moment.now, began) {
-                Some(due) if due <= moment.now => self.send(lane, board, due),
-                Some(due) => return Ok(Next::At(due)),
-                None => break,
+        if moment.sending {
+            while let Some(due) = self.due(board, under_way, moment.now, began) {
+                if due > moment.now {
+                    return Ok(Next::At(due));
+                }
+                self.send(lane, board, due);
+                under_way += 1;
             }
-            under_way += 1;
         }
         // Other lanes complete broadcasts without a word to this one.
         let is_alone = moment.shared.lanes.len() == 1;
