@@ -2,14 +2,18 @@
 
 mod support;
 
+use std::io::Read;
+use std::pin::Pin;
 use std::sync::mpsc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Extension, http::StatusCode};
+use hyper::body::Frame;
 use support::client::Client;
 use support::{PATIENCE, Server};
 use vaxel_net::{Limits, PeerAddress};
@@ -97,6 +101,39 @@ fn handlers_do_not_run_on_the_shard() {
     client.send(b"GET /thread HTTP/1.1\r\nhost: x\r\n\r\n");
     let (_, thread) = client.receive_http();
     assert!(!String::from_utf8(thread).unwrap().contains("shard"));
+}
+
+/// A body of three pieces, each the name of the thread that made it.
+struct Pieces(usize);
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0 += 1;
+        let name = std::thread::current().name().unwrap_or("").to_owned();
+        match self.0 {
+            1..=3 => Poll::Ready(Some(Ok(Frame::data(format!("{name};").into())))),
+            _ => Poll::Ready(None),
+        }
+    }
+}
+
+#[test]
+fn streams_are_made_off_the_shard() {
+    let router = Router::new().route("/stream", get(async || Body::new(Pieces(0))));
+    let server = Server::with(Limits::default(), 1, router);
+    let mut client = Client::new(server.net.address());
+    client.send(b"GET /stream HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let mut answer = String::new();
+    client.stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("0\r\n\r\n"), "{answer}");
+    assert_eq!(answer.matches(';').count(), 3, "{answer}");
+    assert!(!answer.contains("shard"), "{answer}");
 }
 
 #[test]
