@@ -95,7 +95,7 @@ export const accessibility = [
       await tabTo(page, "#crash-channel", { key: "Shift+Tab" });
       await keyboard.press("Enter");
       await tab.until("the channel was crashed and is back", () =>
-        [...document.querySelectorAll(".event")].some((row) => row.textContent.startsWith("rejoined")));
+        [...document.querySelectorAll('.event[data-state="restarted"]')].length === 1);
 
       const before = await tab.restarts();
       await page.evaluate(() => document.querySelector("h1").scrollIntoView());

@@ -81,7 +81,8 @@ export const chat = [
         document.querySelector(".event")?.textContent.startsWith("channel crashed, rejoining"));
       await other.say("while you were away");
       await mine.until("the row says that it rejoined", () =>
-        [...document.querySelectorAll(".event")].some((row) => row.textContent.startsWith("rejoined")));
+        document.querySelector('.event[data-state="restarted"]')
+          ?.textContent.startsWith("rejoined after"));
       await mine.say("after");
       await other.reads("after");
       await other.say("and back");
@@ -122,7 +123,8 @@ export const chat = [
       await npm.page.evaluate(() => window.room.push("crash", {}));
       await npm.until("the npm client sees the crash and rejoins", () =>
         window.errors === 1 && window.room.state === "joined");
-      await npm.page.evaluate(() => window.room.push("shout", { user: "npm", body: "again", id: "2" }));
+      await npm.page.evaluate(() =>
+        window.room.push("shout", { user: "npm", body: "again", id: "2" }));
       await own.reads("again");
       assert.deepEqual(own.frames("phx_error"), []);
     },

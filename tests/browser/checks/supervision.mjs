@@ -37,7 +37,8 @@ export const supervision = [
       assert.deepEqual(await tab.restarts(), expected);
       await watcher.until("the other visitor sees the counter grow", ([id, count]) =>
         document.querySelector(`[data-crash="${CSS.escape(id)}"]`).parentElement
-          .querySelector(".restarts .num").textContent === String(count), [victim, expected[victim]]);
+          .querySelector(".restarts .num").textContent === String(count),
+      [victim, expected[victim]]);
       for (const { sockets, frames } of [tab, watcher]) {
         assert.equal(sockets.length, 1);
         assert.equal(sockets[0].closed, false);

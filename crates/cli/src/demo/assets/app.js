@@ -133,7 +133,8 @@ function plates() {
     write(scale, each);
   });
   note(noted);
-  const words = banks.map(({ title, total }) => `${total === null ? "no known" : count(total)} ${title}`).join(", ");
+  const words = banks.map(({ title, total }) =>
+    `${total === null ? "no known" : count(total)} ${title}`).join(", ");
   byId("board").setAttribute("aria-label", `Lamps: ${words}. Arrow keys visit supervised actors.`);
 }
 

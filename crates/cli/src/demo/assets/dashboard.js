@@ -190,7 +190,8 @@ export class Dashboard {
       canvas.addEventListener(end, () => this.#move(null));
     }
     canvas.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1000, ArrowRight: 1000, Home: -WINDOW_MS, End: WINDOW_MS }[event.key];
+      const keys = { ArrowLeft: -1_000, ArrowRight: 1_000, Home: -WINDOW_MS, End: WINDOW_MS };
+      const step = keys[event.key];
       if (event.key === "Escape") this.#move(null);
       if (step === undefined || !this.stats.latest) return;
       event.preventDefault();

@@ -12,8 +12,6 @@ import { write } from "./dashboard.js";
 
 const SHOWN_AT_FIRST = 24;
 const MORE = 100;
-const STATE = { running: "running", crashed: "crashed", restarting: "restarting",
-  restarted: "restarted" };
 
 function element(tag, className, text) {
   const made = document.createElement(tag);
@@ -40,6 +38,11 @@ function cell(className, label) {
   return { box, value };
 }
 
+function policy({ strategy, max_restarts: most, within_s: seconds }) {
+  const limit = most === undefined ? "" : `, at most ${count(most)} restarts in ${seconds}\u00a0s`;
+  return (strategy ?? "") + limit;
+}
+
 export class Tree {
   #rows = new Map();
   #limits = new Map();
@@ -54,9 +57,8 @@ export class Tree {
   /** Brings the rows in line with the tree. */
   update(tree) {
     if (!this.list) this.#begin();
-    const policy = `${tree.strategy}, at most ${tree.max_restarts} restarts in ${tree.within_s} s`;
     write(this.title, tree.name);
-    write(this.policy, policy);
+    write(this.policy, policy(tree));
     const seen = new Set();
     this.#fill(this.list, tree, "", seen);
     for (const [id, row] of this.#rows) {
@@ -196,13 +198,12 @@ export class Tree {
     row.line.dataset.state = actor.shown;
     write(row.name, actor.name);
     write(row.pid, actor.pid);
-    write(row.state, STATE[actor.shown] ?? actor.shown);
+    write(row.state, actor.shown);
     write(row.handled, count(actor.handled ?? 0));
     write(row.restarts, count(actor.restarts));
     row.line.classList.toggle("scarred", actor.restarts > 0);
     if (row.policy) {
-      write(row.policy, `${actor.strategy ?? "one_for_one"}, at most ${actor.max_restarts ?? "?"} `
-        + `restarts in ${actor.within_s ?? "?"} s`);
+      write(row.policy, policy(actor));
     }
   }
 }
