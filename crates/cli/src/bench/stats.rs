@@ -6,7 +6,27 @@
 
 use std::fmt;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
+
+/// The longest delay that is told from longer ones, in nanoseconds: an hour.
+const DELAY_MAX: u64 = 3_600_000_000_000;
+
+/// An empty histogram of delays in nanoseconds, exact to three digits.
+pub(crate) fn delays() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, DELAY_MAX, 3).expect("the bounds are constant")
+}
+
+/// Adds all of `parts`, which come from [`delays`], to `sum`, which does too.
+pub(crate) fn merge<'a>(
+    sum: &mut Histogram<u64>,
+    parts: impl IntoIterator<Item = &'a Histogram<u64>>,
+) {
+    for part in parts {
+        sum.add(part)
+            .expect("histograms of delays have the same bounds");
+    }
+}
 
 /// A range of values, `low` never above `high`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -83,6 +103,9 @@ fn outliers_cut(n: usize) -> usize {
     cut.saturating_sub(1)
 }
 
+/// The fewest values whose median has an interval of 95 %.
+const PAIRS_MIN: usize = 6;
+
 /// What may be concluded from a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -135,6 +158,8 @@ impl Comparison {
 
     /// Whether the ratio is at most `goal`.
     ///
+    /// That takes at least [`PAIRS_MIN`] pairs, since fewer have no interval of 95 %.
+    ///
     /// The margin claimed is the distance of the goal from 1. Where the control strays from 1 by
     /// more than that, or the interval reaches to both sides of the goal, or a value is missing,
     /// the answer is [`Verdict::Inconclusive`].
@@ -142,7 +167,7 @@ impl Comparison {
         let noise = self.control.deviation_from(1.0);
         let margin = (goal - 1.0).abs();
         let known = self.ratio.is_finite() && noise.is_finite();
-        if !known || noise > margin || self.interval.contains(goal) {
+        if !known || self.pairs < PAIRS_MIN || noise > margin || self.interval.contains(goal) {
             Verdict::Inconclusive
         } else if self.ratio <= goal {
             Verdict::Pass
@@ -192,6 +217,21 @@ mod tests {
             }
         );
         assert!(median_interval(&[]).low.is_nan());
+    }
+
+    #[test]
+    fn delays_are_kept_from_nanoseconds_to_an_hour() {
+        let mut one = delays();
+        one.saturating_record(250);
+        let mut other = delays();
+        other.saturating_record(2_000_000_000);
+        other.saturating_record(u64::MAX);
+        merge(&mut one, [&other]);
+        assert_eq!(one.len(), 3);
+        assert_eq!(one.min(), 250);
+        assert!(one.max() >= DELAY_MAX);
+        let middle = one.value_at_quantile(0.5);
+        assert!(middle.abs_diff(2_000_000_000) < 2_000_000, "{middle}");
     }
 
     /// Published table of the sign test's two-sided 95 % intervals.
@@ -248,6 +288,8 @@ mod tests {
     fn missing_values_never_pass() {
         let empty = Comparison::of_pairs(&[], &[]);
         assert_eq!(empty.at_most(1.15), Verdict::Inconclusive);
+        let few = Comparison::of_pairs(&[(1.0, 1.0); 5], &[(1.0, 1.0); 9]);
+        assert_eq!(few.at_most(1.15), Verdict::Inconclusive);
         let no_control = Comparison::of_pairs(&around(1.0, 0.01), &[]);
         assert_eq!(no_control.at_most(1.15), Verdict::Inconclusive);
     }

@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn quantiles_scale_and_know_emptiness() {
-        let mut histogram = Histogram::new(3).unwrap();
+        let mut histogram = stats::delays();
         assert_eq!(Quantiles::of(&histogram, 1e6), None);
         histogram.record(2_000_000).unwrap();
         let quantiles = Quantiles::of(&histogram, 1e6).unwrap();
