@@ -17,7 +17,7 @@ use super::{
 use crate::bench::{
     child::Server,
     process, progress,
-    report::{Better, Figure, Report},
+    report::{Contest, Report},
     stats::{Comparison, median},
 };
 
@@ -238,14 +238,17 @@ impl<'a> Summary<'a> {
         goal: f64,
         report: &mut Report,
     ) -> anyhow::Result<()> {
-        for (subject, turns) in [(Subject::Loop, &self.bare), (Subject::Vaxel, &self.ours)] {
-            let values: Vec<f64> = turns.iter().map(|turn| turn.value(key)).collect();
-            let figure = Figure::new(key, subject.name(), unit, Better::Lower).runs(&values);
-            report.figure(&figure)?;
-        }
-        let comparison = self.comparison(key);
-        let ratio = Figure::ratio(key, "vaxel/loop", "loop", &comparison, goal);
-        Ok(report.figure(&ratio)?)
+        let values =
+            |turns: &[&Metrics]| -> Vec<f64> { turns.iter().map(|turn| turn.value(key)).collect() };
+        let (bare, ours) = (values(&self.bare), values(&self.ours));
+        Ok(report.contest(&Contest {
+            case: key,
+            unit,
+            ours: (Subject::Vaxel.name(), &ours),
+            theirs: (Subject::Loop.name(), &bare),
+            comparison: self.comparison(key),
+            goal,
+        })?)
     }
 
     /// Ratios of work mean nothing unless both did the same work.

@@ -36,7 +36,7 @@ fn plan(connections: usize, threads: usize) -> Plan {
         },
         in_flight: 64,
         connects_per_second: None,
-        warm_up: Duration::from_millis(20),
+        warm_up: Duration::from_millis(100),
         duration: Duration::from_millis(150),
     }
 }
