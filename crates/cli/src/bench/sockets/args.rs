@@ -106,7 +106,7 @@ pub(crate) struct SocketsArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) runs: u32,
-    /// With --compare: pairs of runs. Fewer than six give no interval of 95 %.
+    /// With --compare: pairs of runs. Fewer than five prove nothing.
     #[arg(long, value_name = "N", default_value_t = 9, requires = "compare")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=99))]
     pub(super) pairs: u32,

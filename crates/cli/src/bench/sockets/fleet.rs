@@ -27,6 +27,7 @@ use crate::bench::{
     interrupt,
     process::{self, CpuSample, Process},
     progress::Progress,
+    stats,
 };
 
 /// How often the supervisor looks.
@@ -76,10 +77,9 @@ pub(super) struct Measured {
     pub(super) cpu: Option<Duration>,
     /// The part of the time in which the clients' threads had work: 0 to 1.
     pub(super) generator_busy: f64,
-    /// Bytes read by clients.
-    pub(super) bytes_in: u64,
-    /// Bytes written by clients.
-    pub(super) bytes_out: u64,
+    /// Bytes of a frame in the mean, with its header: from the server, and to it. Heartbeats do
+    /// not count. Not a number when there was none.
+    pub(super) frame_bytes: (f64, f64),
     /// Nanoseconds, from the intended time.
     pub(super) latency: Histogram<u64>,
 }
@@ -94,15 +94,6 @@ impl Measured {
     pub(super) fn cpu_micros(&self) -> Option<f64> {
         self.cpu
             .map(|cpu| cpu.as_nanos() as f64 / 1e3 / self.messages as f64)
-    }
-
-    /// Bytes on the wire for each step: from the server, to the server.
-    pub(super) fn bytes_per_message(&self) -> (f64, f64) {
-        let messages = self.messages as f64;
-        (
-            self.bytes_in as f64 / messages,
-            self.bytes_out as f64 / messages,
-        )
     }
 }
 
@@ -247,9 +238,8 @@ impl Supervisor<'_> {
             seconds: nanos as f64 / 1e9,
             cpu: cpu.map(|(after, before)| after.since(before)),
             generator_busy: (1.0 - idle / capacity).clamp(0.0, 1.0),
-            bytes_in: after.sums.bytes_in.saturating_sub(before.sums.bytes_in),
-            bytes_out: after.sums.bytes_out.saturating_sub(before.sums.bytes_out),
-            latency: Histogram::new(3).expect("three digits are possible"),
+            frame_bytes: after.sums.frame_bytes_since(&before.sums),
+            latency: stats::delays(),
         }
     }
 

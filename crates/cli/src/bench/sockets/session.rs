@@ -16,6 +16,7 @@ use super::{
 use crate::bench::{
     process::{self, Process},
     progress::Progress,
+    stats::{self, merge},
 };
 
 /// Memory is steady when it moved by less than this part of itself between two looks.
@@ -317,7 +318,7 @@ impl Session {
 
     /// Nanoseconds from the intended time of every heartbeat so far to its answer.
     pub(super) fn heartbeats(&self) -> Histogram<u64> {
-        let mut latency = Histogram::new(3).expect("three digits are possible");
+        let mut latency = stats::delays();
         merge(
             &mut latency,
             self.fleet.lanes.iter().map(|lane| &lane.heartbeats.latency),
@@ -340,12 +341,5 @@ impl Session {
             what,
             (self.plan.warm_up + self.plan.duration).as_millis() as u64,
         )
-    }
-}
-
-fn merge<'a>(sum: &mut Histogram<u64>, parts: impl IntoIterator<Item = &'a Histogram<u64>>) {
-    for part in parts {
-        sum.add(part)
-            .expect("histograms of one precision that may grow");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use hdrhistogram::Histogram;
 
-use super::{State, histogram};
+use super::State;
 use crate::bench::sockets::{
     connection::Connection,
     lane::{Lane, Moment, Next, Say, Task},
@@ -13,6 +13,7 @@ use crate::bench::sockets::{
     seen::{Delivery, Seen},
     shared::{Board, Shared},
 };
+use crate::bench::stats;
 
 /// A broadcast that is not complete after this time ends a saturated run.
 const STALL: u64 = 10_000_000_000;
@@ -54,7 +55,7 @@ impl Broadcast {
             connection.seen = Seen::up_to(base);
         }
         Self {
-            latency: histogram(),
+            latency: stats::delays(),
             missing: 0,
             repeated: 0,
             is_stalled: false,
