@@ -231,7 +231,13 @@ socket.onState(({ name }) => {
   chat.draw();
 });
 byId("retry").addEventListener("click", () => socket.connect());
-addEventListener("online", () => socket.state.name === "waiting" && socket.connect());
+
+/** What the visitor came back to, or the network, need not wait for the schedule. */
+function hurry() {
+  if (socket.state.name === "waiting" && !document.hidden) socket.connect();
+}
+addEventListener("online", hurry);
+document.addEventListener("visibilitychange", hurry);
 
 // The colours.
 
