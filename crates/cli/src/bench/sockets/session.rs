@@ -231,7 +231,7 @@ impl Session {
     pub(super) fn broadcast_at_rate(&mut self, per_second: f64) -> anyhow::Result<Measured> {
         let count = ((self.plan.duration.as_secs_f64() * per_second).ceil() as u64).max(3);
         let expected = Duration::from_secs_f64(count as f64 / per_second);
-        let limit = expected + Duration::from_secs(15);
+        let limit = expected + Duration::from_nanos(self.plan.crew.patience_nanos);
         let mut progress = Progress::new("broadcasts, at a rate", expected.as_millis() as u64);
         self.broadcast(Pace::Rate { per_second, count }, |supervisor| {
             supervisor.broadcasts(count, limit, &mut progress)
