@@ -165,12 +165,9 @@ impl Fleet {
         supervise: impl FnOnce(&Supervisor<'_>) -> anyhow::Result<R>,
     ) -> anyhow::Result<(R, Vec<T>, Shared)> {
         let members = self.members() as u64;
-        let shared = Shared::new(
-            self.lanes.len(),
-            self.broadcasts,
-            members,
-            self.patience_nanos,
-        );
+        let lanes = self.lanes.len();
+        let mut shared = Shared::new(lanes, self.broadcasts, members, self.patience_nanos);
+        shared.began_at = self.clock.now();
         let running = AtomicUsize::new(self.lanes.len());
         let mut supervisor = Supervisor {
             shared: &shared,

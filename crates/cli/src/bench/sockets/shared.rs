@@ -146,6 +146,8 @@ pub(super) struct Shared {
     pub(super) failed: AtomicBool,
     /// Nanoseconds to wait for what does not come.
     pub(super) patience: u64,
+    /// When the phase began; 0 unless it is set.
+    pub(super) began_at: u64,
     /// When the last lane ended.
     pub(super) finished_at: AtomicU64,
     pub(super) window: Window,
@@ -158,6 +160,7 @@ impl Shared {
     pub(super) fn new(lanes: usize, last: u64, members: u64, patience: u64) -> Self {
         Self {
             patience,
+            began_at: 0,
             stop: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             finished_at: AtomicU64::new(0),
