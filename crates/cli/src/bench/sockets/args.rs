@@ -145,6 +145,8 @@ pub(super) enum Case {
     Join,
     /// The server's memory for each connection, as a slope from a tenth of them to all.
     Memory,
+    /// The server's CPU time while nobody says anything but heartbeats.
+    Idle,
     /// Broadcasts as fast as they arrive.
     BroadcastSaturated,
     /// Broadcasts at a rate.
