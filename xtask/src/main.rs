@@ -1,2 +1,58 @@
-//! To be written.
-fn main() {}
+//! Development tasks of this repository: `cargo xtask tidy` and `cargo xtask test`.
+//!
+//! `tidy` holds the rules that neither the compiler nor clippy knows: which crate may depend on
+//! which, where `unsafe` may live, how long a file may grow. `test` is the one command that runs
+//! every check there is, tidy included, and installs what the checks need.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the output of a task is what it prints"
+)]
+
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Development tasks of the Vaxel repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check the rules of the house that neither the compiler nor clippy knows.
+    Tidy,
+    /// Run every check: format, lints, docs, tests, models, real clients, a real browser.
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let root = workspace_root();
+    let outcome = match Arguments::parse().task {
+        Task::Tidy => tidy::main(&root),
+        Task::Test(options) => test::main(&root, &options),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder above this crate's, which is known when it is built: a task works from any folder.
+fn workspace_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}

@@ -1,0 +1,33 @@
+//! The command line of `vaxel demo`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use clap::Args;
+
+/// Where the demo listens when nothing else is said.
+pub(crate) const LISTEN_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
+
+/// What can be told to the demo.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// Address and port of the page and of its socket.
+    #[arg(long, value_name = "ADDR", default_value_t = LISTEN_DEFAULT)]
+    pub(crate) listen: SocketAddr,
+    /// Threads that own sockets; one per core unless told otherwise.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) shards: Option<u16>,
+    /// Threads that run actors; one per core unless told otherwise.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+}
+
+impl Default for DemoArgs {
+    fn default() -> Self {
+        Self {
+            listen: LISTEN_DEFAULT,
+            shards: None,
+            workers: None,
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! The checks, in the order in which they run: quick ones first.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+
+use super::process::Show;
+use super::tools::{self, Missing};
+use super::{Outcome, Session, Stage};
+
+/// Every check. Limits are for a cold start on two busy cores; nobody waits for them otherwise.
+pub(super) const STAGES: &[Stage] = &[
+    Stage {
+        name: "fmt",
+        what: "rustfmt changes nothing",
+        limit_minutes: 2,
+        run: fmt,
+    },
+    Stage {
+        name: "tidy",
+        what: "the rules of the house",
+        limit_minutes: 2,
+        run: tidy,
+    },
+    Stage {
+        name: "clippy",
+        what: "lints, warnings denied",
+        limit_minutes: 20,
+        run: clippy,
+    },
+    Stage {
+        name: "doc",
+        what: "rustdoc, warnings denied",
+        limit_minutes: 15,
+        run: doc,
+    },
+    Stage {
+        name: "deny",
+        what: "licences and bans",
+        limit_minutes: 25,
+        run: deny,
+    },
+    Stage {
+        name: "test",
+        what: "unit and behaviour tests",
+        limit_minutes: 25,
+        run: test,
+    },
+    Stage {
+        name: "doctest",
+        what: "examples in the docs",
+        limit_minutes: 15,
+        run: doctest,
+    },
+    Stage {
+        name: "loom",
+        what: "models of the lock-free code",
+        limit_minutes: 20,
+        run: loom,
+    },
+    Stage {
+        name: "miri",
+        what: "the runtime under Miri",
+        limit_minutes: 25,
+        run: miri,
+    },
+    Stage {
+        name: "release",
+        what: "the release build",
+        limit_minutes: 20,
+        run: release,
+    },
+    Stage {
+        name: "js",
+        what: "the JavaScript client",
+        limit_minutes: 5,
+        run: js,
+    },
+    Stage {
+        name: "conformance",
+        what: "npm phoenix and raw frames against the server",
+        limit_minutes: 15,
+        run: conformance,
+    },
+    Stage {
+        name: "browser",
+        what: "the demo in Chromium",
+        limit_minutes: 15,
+        run: browser,
+    },
+    Stage {
+        name: "example",
+        what: "npm phoenix drives the ticker",
+        limit_minutes: 10,
+        run: example,
+    },
+];
+
+/// Unwraps what a check needs, or ends the check as one that cannot run here.
+macro_rules! need {
+    ($found:expr) => {
+        match $found? {
+            Ok(found) => found,
+            Err(Missing(why)) => return Ok(Outcome::NotRun(why)),
+        }
+    };
+}
+
+fn fmt(session: &mut Session) -> Result<Outcome> {
+    let command = session.command("cargo", ["fmt", "--all", "--check"]);
+    session.check(command)
+}
+
+fn tidy(session: &mut Session) -> Result<Outcome> {
+    Ok(match crate::tidy::main(&session.root)? {
+        true => Outcome::Passed,
+        false => Outcome::Failed("see the findings above".to_owned()),
+    })
+}
+
+fn clippy(session: &mut Session) -> Result<Outcome> {
+    let arguments = [
+        "clippy",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    let command = session.command("cargo", arguments);
+    session.check(command)
+}
+
+fn doc(session: &mut Session) -> Result<Outcome> {
+    let arguments = [
+        "doc",
+        "--locked",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ];
+    let mut command = session.command("cargo", arguments);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    session.check(command)
+}
+
+fn deny(session: &mut Session) -> Result<Outcome> {
+    let program = need!(tools::cargo_deny(session));
+    let mut command = session.command(program, ["--workspace", "--locked", "check"]);
+    command.args(["bans", "licenses", "sources"]);
+    session.check(command)
+}
+
+fn test(session: &mut Session) -> Result<Outcome> {
+    let arguments = ["test", "--locked", "--workspace", "--no-fail-fast"];
+    let mut command = session.command("cargo", arguments);
+    command.args(["--lib", "--bins", "--tests"]);
+    session.check(command)
+}
+
+fn doctest(session: &mut Session) -> Result<Outcome> {
+    let arguments = ["test", "--locked", "--workspace", "--no-fail-fast", "--doc"];
+    let command = session.command("cargo", arguments);
+    session.check(command)
+}
+
+/// A tree of its own: `--cfg loom` changes every crate that knows the word.
+fn loom(session: &mut Session) -> Result<Outcome> {
+    let arguments = [
+        "test",
+        "--locked",
+        "-p",
+        "vaxel-runtime",
+        "--release",
+        "--lib",
+        "loom",
+    ];
+    let mut command = session.command("cargo", arguments);
+    own_target(session, &mut command, "loom");
+    command
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off");
+    let outcome = session.check(command)?;
+    Ok(no_tests_is_a_failure(session, outcome, "no model ran"))
+}
+
+fn miri(session: &mut Session) -> Result<Outcome> {
+    need!(tools::miri(session));
+    let arguments = [
+        "+nightly",
+        "miri",
+        "test",
+        "--locked",
+        "-p",
+        "vaxel-runtime",
+        "--lib",
+    ];
+    let mut command = session.command("cargo", arguments);
+    own_target(session, &mut command, "miri");
+    command
+        .env_remove("RUSTC")
+        .env_remove("RUSTDOC")
+        .env_remove("RUSTUP_TOOLCHAIN");
+    let outcome = session.check(command)?;
+    Ok(no_tests_is_a_failure(session, outcome, "no test ran"))
+}
+
+fn release(session: &mut Session) -> Result<Outcome> {
+    let arguments = ["build", "--locked", "--release", "--workspace"];
+    let command = session.command("cargo", arguments);
+    session.check(command)
+}
+
+fn js(session: &mut Session) -> Result<Outcome> {
+    let node = need!(tools::node(session));
+    let suites = suites(&session.root.join("js"))?;
+    run_suites(session, &node, suites, |_| {})
+}
+
+fn conformance(session: &mut Session) -> Result<Outcome> {
+    let node = need!(tools::node(session));
+    need!(tools::packages(session, "tests/conformance"));
+    let server = build(session, "vaxel-conformance")?;
+    let suites = suites(&session.root.join("tests/conformance"))?;
+    run_suites(session, &node, suites, |command| {
+        command.env("VAXEL_SERVER", &server);
+    })
+}
+
+fn browser(session: &mut Session) -> Result<Outcome> {
+    let node = need!(tools::node(session));
+    let chromium = need!(tools::chromium(session));
+    need!(tools::packages(session, "tests/browser"));
+    let server = build(session, "vaxel-cli")?;
+    let mut command = session.command(node, ["tests/browser/run.mjs"]);
+    command
+        .env("VAXEL_SERVER", server)
+        .env("CHROMIUM", chromium);
+    session.check(command)
+}
+
+fn example(session: &mut Session) -> Result<Outcome> {
+    let node = need!(tools::node(session));
+    need!(tools::packages(session, "tests/conformance"));
+    let server = build(session, "ticker")?;
+    let suites = vec![session.root.join("tests/conformance/example/ticker.mjs")];
+    run_suites(session, &node, suites, |command| {
+        command.env("VAXEL_TICKER", &server);
+    })
+}
+
+/// How files that node's test runner is given end; others are helpers.
+const SUITE_ENDINGS: &[&str] = &[".test.js", ".test.mjs"];
+
+/// The suites of a folder and of those below it.
+fn suites(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() && !path.ends_with("node_modules") {
+            found.extend(suites(&path)?);
+        } else if SUITE_ENDINGS
+            .iter()
+            .any(|ending| path.to_string_lossy().ends_with(ending))
+        {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Runs suites one file after the other: they watch time and memory of one machine.
+fn run_suites(
+    session: &mut Session,
+    node: &str,
+    suites: Vec<PathBuf>,
+    prepare: impl FnOnce(&mut Command),
+) -> Result<Outcome> {
+    let arguments = ["--test", "--test-concurrency=1", "--test-reporter=spec"];
+    let mut command = session.command(node, arguments);
+    command.args(suites);
+    prepare(&mut command);
+    let outcome = session.check(command)?;
+    Ok(no_tests_is_a_failure(session, outcome, "no test ran"))
+}
+
+/// A suite that runs nothing is broken, however cheerful its exit status.
+fn no_tests_is_a_failure(session: &Session, outcome: Outcome, complaint: &str) -> Outcome {
+    match outcome {
+        Outcome::Passed if session.count.passed == 0 => Outcome::Failed(complaint.to_owned()),
+        outcome => outcome,
+    }
+}
+
+/// Builds the binary of a package in release mode and says where it is.
+fn build(session: &mut Session, package: &str) -> Result<String> {
+    let arguments = ["build", "--locked", "--release", "-p", package];
+    let mut command = session.command("cargo", arguments);
+    command.arg("--message-format=json-render-diagnostics");
+    let finished = session.run(command, Show::Errors)?;
+    anyhow::ensure!(finished.status.success(), "cannot build {package}");
+    let executable = finished.output.lines().rev().find_map(executable);
+    executable.with_context(|| format!("{package} has no binary"))
+}
+
+fn executable(message: &str) -> Option<String> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    message.get("executable")?.as_str().map(str::to_owned)
+}
+
+/// Gives a command a folder of its own below `target`, wherever the build is kept otherwise.
+fn own_target(session: &Session, command: &mut Command, name: &str) {
+    let folder = session.root.join("target").join(name);
+    command
+        .env("CARGO_TARGET_DIR", folder)
+        .env_remove("CARGO_BUILD_BUILD_DIR");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_in_the_messages_of_cargo() {
+        let message = r#"{"reason":"compiler-artifact","executable":"target/release/ticker"}"#;
+        assert_eq!(
+            executable(message).as_deref(),
+            Some("target/release/ticker")
+        );
+        assert_eq!(
+            executable(r#"{"reason":"build-finished","success":true}"#),
+            None
+        );
+        assert_eq!(executable(r#"{"executable":null}"#), None);
+        assert_eq!(executable("   Compiling ticker"), None);
+    }
+
+    #[test]
+    fn suites_are_found_below_their_folder_without_helpers_and_packages() {
+        let folder = std::env::temp_dir().join(format!("vaxel-suites-{}", std::process::id()));
+        for path in [
+            "a.test.mjs",
+            "help.mjs",
+            "deep/b.test.js",
+            "node_modules/c.test.mjs",
+        ] {
+            let path = folder.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let found = suites(&folder).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(
+            found,
+            [folder.join("a.test.mjs"), folder.join("deep/b.test.js")]
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! What the checks need beside cargo: found, or installed where that is possible.
+//!
+//! Tools of cargo go to `.tools`, npm packages to the `node_modules` of the suite, and the
+//! browser comes from the system's package manager when the task runs as root. What cannot be
+//! had is no error: the check that needs it is reported as NOT RUN.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::Session;
+use super::process::{Finished, Show};
+
+/// Why something is not there.
+pub(super) struct Missing(pub(super) String);
+
+/// The thing, or why it is missing.
+type Found<T> = Result<Result<T, Missing>>;
+
+/// The oldest node whose test runner knows what the suites use.
+const NODE_MAJOR_MIN: u32 = 20;
+
+/// Names under which systems install the browser.
+const CHROMIUM_NAMES: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+/// What package managers say when the registry cannot be reached at all.
+const OFFLINE_WORDS: &[&str] = &[
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ENETUNREACH",
+    "ENOTFOUND",
+    "ETIMEDOUT",
+    "Could not resolve host",
+    "Temporary failure resolving",
+    "failed to download",
+];
+
+/// The licence checker: the system's, ours in `.tools`, or one built there now.
+pub(super) fn cargo_deny(session: &mut Session) -> Found<String> {
+    let ours = session
+        .root
+        .join(".tools/bin/cargo-deny")
+        .to_string_lossy()
+        .into_owned();
+    for program in ["cargo-deny", ours.as_str()] {
+        if answers(session, program, &["--version"]) {
+            return Ok(Ok(program.to_owned()));
+        }
+    }
+    println!("installing cargo-deny into .tools, which takes some minutes");
+    // Without optimisation it builds in a third of the time, and the check takes a second.
+    let arguments = [
+        "install",
+        "--locked",
+        "--debug",
+        "cargo-deny",
+        "--root",
+        ".tools",
+    ];
+    let mut command = session.command("cargo", arguments);
+    command.env("CARGO_TARGET_DIR", session.root.join("target/tools"));
+    command.env_remove("CARGO_BUILD_BUILD_DIR");
+    let finished = session.run(command, Show::All)?;
+    Ok(match finished.status.success() {
+        true => Ok(ours),
+        false => Err(Missing(
+            "cargo-deny could not be installed, see above".to_owned(),
+        )),
+    })
+}
+
+/// A nightly toolchain with Miri, which is used when present and never installed.
+pub(super) fn miri(session: &mut Session) -> Found<()> {
+    Ok(match answers(session, "cargo", &["+nightly", "miri", "--version"]) {
+        true => Ok(()),
+        false => Err(Missing(
+            "no nightly toolchain with Miri (rustup toolchain install nightly --component miri \
+             --component rust-src)"
+                .to_owned(),
+        )),
+    })
+}
+
+/// Node in a version that the suites can use.
+pub(super) fn node(session: &mut Session) -> Found<String> {
+    let Some(version) = output(session, "node", &["--version"]) else {
+        return Ok(Err(Missing("node is not installed".to_owned())));
+    };
+    let major = version
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .unwrap_or("");
+    Ok(match major.parse::<u32>() {
+        Ok(major) if major >= NODE_MAJOR_MIN => Ok("node".to_owned()),
+        _ => Err(Missing(format!(
+            "node {} is older than {NODE_MAJOR_MIN}",
+            version.trim()
+        ))),
+    })
+}
+
+/// The npm packages of a suite, as its lock file pins them.
+pub(super) fn packages(session: &mut Session, folder: &str) -> Found<()> {
+    if output(session, "npm", &["--version"]).is_none() {
+        return Ok(Err(Missing("npm is not installed".to_owned())));
+    }
+    println!("installing the npm packages of {folder}");
+    let arguments = ["ci", "--no-audit", "--no-fund", "--prefix", folder];
+    let command = session.command("npm", arguments);
+    let finished = session.run(command, Show::All)?;
+    installed(&finished, &format!("the npm packages of {folder}"))
+}
+
+/// The browser: the system's, or installed now when that is allowed.
+pub(super) fn chromium(session: &mut Session) -> Found<String> {
+    if let Some(program) = find_chromium(session) {
+        return Ok(Ok(program));
+    }
+    if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
+        return Ok(Err(Missing(
+            "chromium is not installed and only root on a Debian can (apt-get install chromium)"
+                .to_owned(),
+        )));
+    }
+    println!("installing chromium with apt-get, since this runs as root");
+    for arguments in [["update", "-q"].as_slice(), INSTALL_CHROMIUM] {
+        let mut command = session.command("apt-get", arguments);
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        let finished = session.run(command, Show::All)?;
+        if !finished.status.success() {
+            return Ok(Err(Missing(
+                "apt-get could not install chromium, see above".to_owned(),
+            )));
+        }
+    }
+    let found = find_chromium(session);
+    Ok(found.ok_or_else(|| Missing("chromium was installed and does not start".to_owned())))
+}
+
+const INSTALL_CHROMIUM: &[&str] = &[
+    "install",
+    "-q",
+    "--assume-yes",
+    "--no-install-recommends",
+    "chromium",
+];
+
+fn find_chromium(session: &mut Session) -> Option<String> {
+    let name = CHROMIUM_NAMES
+        .iter()
+        .find(|name| answers(session, name, &["--version"]))?;
+    let path = output(session, "sh", &["-c", &format!("command -v {name}")])?;
+    Some(path.trim().to_owned())
+}
+
+/// A failed installation is a missing tool when the network is away, and a failure otherwise.
+fn installed(finished: &Finished, what: &str) -> Found<()> {
+    if finished.status.success() {
+        return Ok(Ok(()));
+    }
+    if OFFLINE_WORDS
+        .iter()
+        .any(|word| finished.output.contains(word))
+    {
+        return Ok(Err(Missing(format!(
+            "{what} cannot be fetched: no network"
+        ))));
+    }
+    anyhow::bail!("{what} could not be installed, see above")
+}
+
+fn answers(session: &mut Session, program: &str, arguments: &[&str]) -> bool {
+    output(session, program, arguments).is_some()
+}
+
+/// What a program prints, when it exists and is content.
+fn output(session: &mut Session, program: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = session.command(program, arguments);
+    // The task itself was started by one toolchain; `cargo +nightly` must not be held to it.
+    command.env_remove("RUSTUP_TOOLCHAIN");
+    let finished = session.run(command, Show::Nothing).ok()?;
+    finished.status.success().then_some(finished.output)
+}
