@@ -1,9 +1,12 @@
 //! Where connections and channels of one server meet.
 
 use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
+use tokio::sync::Notify;
 use vaxel_actor::{Recipient, System};
 use vaxel_net::{PushError, ShardHandle};
 use vaxel_pubsub::{Broadcast, Lane, PubSub, Subscription};
@@ -24,6 +27,9 @@ struct Shared {
     pubsub: PubSub,
     system: System,
     shards: Arc<Shards>,
+    /// Channels whose actor has not ended.
+    channels_alive: AtomicUsize,
+    channels_ended: Notify,
 }
 
 /// The shards, each set by its own thread when it starts.
@@ -41,7 +47,10 @@ impl Endpoint {
         });
         let pubsub = PubSub::new();
         pubsub.add_lane(shards.clone());
-        Self { shared: Arc::new(Shared { pubsub, system, shards }) }
+        let channels_alive = AtomicUsize::new(0);
+        let channels_ended = Notify::new();
+        let shared = Shared { pubsub, system, shards, channels_alive, channels_ended };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Sends an event to everybody on `topic`: to every client that has joined it and to every
@@ -86,6 +95,31 @@ impl Endpoint {
         sum.broadcasts = pubsub.broadcasts;
         sum.broadcasts_missed = pubsub.broadcasts_missed;
         sum
+    }
+
+    /// Waits until no channel's actor is alive. Only useful once no client can join any more.
+    /// Cancel safe.
+    pub async fn channels_ended(&self) {
+        let mut ended = pin!(self.shared.channels_ended.notified());
+        loop {
+            // Enabled before the look, so an end between look and wait is not missed.
+            ended.as_mut().enable();
+            if self.shared.channels_alive.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            ended.as_mut().await;
+            ended.set(self.shared.channels_ended.notified());
+        }
+    }
+
+    pub(crate) fn channel_starts(&self) {
+        self.shared.channels_alive.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn channel_ended(&self) {
+        if self.shared.channels_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.shared.channels_ended.notify_waiters();
+        }
     }
 
     pub(crate) fn shard_started(&self, shard: &ShardHandle<Command>) {

@@ -60,3 +60,6 @@ pub use refusal::Refusal;
 pub use reply::Reply;
 pub use socket::{ChannelsProtocol, ConnectRequest, Socket};
 pub use topic::Topic;
+
+/// The connection plane of a server of channels.
+pub type ChannelsNet = vaxel_net::NetHandle<<ChannelsProtocol as vaxel_net::Protocol>::Command>;

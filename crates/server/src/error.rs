@@ -24,3 +24,10 @@ pub enum ServerError {
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
 }
+
+impl ServerError {
+    /// Whether somebody else listens on the address.
+    pub fn is_address_taken(&self) -> bool {
+        matches!(self, Self::Net(vaxel_net::StartError::Taken { .. }))
+    }
+}

@@ -33,6 +33,7 @@ enum Phase {
 
 impl Lifeline {
     pub(crate) fn new(membership: Arc<Membership>, reference: Option<SmolStr>) -> Self {
+        membership.link.endpoint.channel_starts();
         Self { membership, phase: Phase::Joining(reference) }
     }
 
@@ -91,5 +92,6 @@ impl Drop for Lifeline {
             Phase::Terminated => self.ended(Ending::Closed, self.membership.close_frame()),
             Phase::Refused => {}
         }
+        self.membership.link.endpoint.channel_ended();
     }
 }
