@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use vaxel_actor::{AnyRef, Recipient, System};
+use vaxel_actor::{Recipient, System};
 
 use crate::assigns::Assigns;
 use crate::channel::Channel;
@@ -108,22 +108,15 @@ impl Socket {
 
 /// A type of channel.
 trait Kind: Send + Sync + 'static {
-    fn spawn(&self, system: &System, request: JoinRequest) -> Port;
+    fn spawn(&self, system: &System, request: JoinRequest) -> Recipient<Inbound>;
 }
 
 struct Of<C>(PhantomData<fn() -> C>);
 
 impl<C: Channel> Kind for Of<C> {
-    fn spawn(&self, system: &System, request: JoinRequest) -> Port {
-        let actor = system.spawn::<ChannelActor<C>>(request);
-        Port { inbox: actor.recipient(), actor: actor.erase() }
+    fn spawn(&self, system: &System, request: JoinRequest) -> Recipient<Inbound> {
+        system.spawn_queued::<ChannelActor<C>>(request).recipient()
     }
-}
-
-/// A channel's actor as its shard sees it.
-struct Port {
-    inbox: Recipient<Inbound>,
-    actor: AnyRef,
 }
 
 /// A connect hook.

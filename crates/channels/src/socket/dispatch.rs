@@ -114,7 +114,7 @@ impl Dispatch<'_> {
             reference: self.message.reference.as_deref().map(SmolStr::new),
             payload: entry.membership.link.payload(self.message.payload),
         };
-        if let Err(SendError::Full(_)) = entry.port.inbox.cast(inbound) {
+        if let Err(SendError::Full(_)) = entry.inbox.cast(inbound) {
             return Outcome::Pause;
         }
         // A channel that has just ended takes nothing more; the client is about to hear of it.

@@ -31,12 +31,12 @@ impl Dispatch<'_> {
             membership.clone(),
             self.message.reference.as_deref().map(SmolStr::new),
             membership.link.payload(self.payload()),
-            predecessor.as_ref().map(|old| old.port.actor.clone()),
+            predecessor.as_ref().map(|old| old.inbox.erase()),
         );
-        let port = kind.spawn(self.endpoint.system(), request);
+        let inbox = kind.spawn(self.endpoint.system(), request);
         let previous = predecessor.map(Previous::of);
         let phase = Phase::Joining;
-        self.session.channels.push(ChannelEntry { membership, port, phase, seat: None, previous });
+        self.session.channels.push(ChannelEntry { membership, inbox, phase, seat: None, previous });
         Outcome::Done
     }
 

@@ -179,7 +179,7 @@ impl Protocol for ChannelsProtocol {
                 local.leave(session.version, seat);
                 self.endpoint.shard_counters(local.shard).channels.subtract(1);
             }
-            entry.port.actor.shutdown();
+            entry.inbox.erase().shutdown();
         }
     }
 }

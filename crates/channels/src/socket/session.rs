@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use vaxel_actor::Recipient;
 use vaxel_net::ConnectionId;
 use vaxel_pubsub::Seat;
 
 use crate::assigns::Assigns;
 use crate::channel::flight::Flight;
+use crate::channel::inbox::Inbound;
 use crate::channel::membership::{Link, Membership};
 use crate::endpoint::Endpoint;
-use crate::socket::Port;
 use crate::vsn::Version;
 
 /// What a shard keeps about a connection, behind one pointer.
@@ -25,7 +26,8 @@ pub struct Session {
 /// One joined topic of a connection.
 pub(crate) struct ChannelEntry {
     pub(crate) membership: Arc<Membership>,
-    pub(crate) port: Port,
+    /// The channel's actor.
+    pub(crate) inbox: Recipient<Inbound>,
     pub(crate) phase: Phase,
     /// Its place among the topic's subscribers, once it has joined.
     pub(crate) seat: Option<Seat>,
