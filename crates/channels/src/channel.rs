@@ -122,7 +122,10 @@ pub struct Joined<C> {
 impl<C> Joined<C> {
     /// Accepts the join; the response is `{}`.
     pub fn new(channel: C) -> Self {
-        Self { channel, response: None }
+        Self {
+            channel,
+            response: None,
+        }
     }
 
     /// Sets the response. Clients expect an object.

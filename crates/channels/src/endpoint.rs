@@ -49,8 +49,16 @@ impl Endpoint {
         pubsub.add_lane(shards.clone());
         let channels_alive = AtomicUsize::new(0);
         let channels_ended = Notify::new();
-        let shared = Shared { pubsub, system, shards, channels_alive, channels_ended };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared {
+            pubsub,
+            system,
+            shards,
+            channels_alive,
+            channels_ended,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Sends an event to everybody on `topic`: to every client that has joined it and to every

@@ -24,8 +24,12 @@ pub(crate) fn parse(query: &str) -> Map<String, Value> {
 /// Splits `a[b][]` into `a`, `b` and an empty segment.
 fn path(key: &str) -> Vec<&str> {
     let flat = vec![key];
-    let Some((head, tail)) = key.split_once('[') else { return flat };
-    let Some(tail) = tail.strip_suffix(']') else { return flat };
+    let Some((head, tail)) = key.split_once('[') else {
+        return flat;
+    };
+    let Some(tail) = tail.strip_suffix(']') else {
+        return flat;
+    };
     if head.is_empty() {
         return flat;
     }
@@ -71,8 +75,14 @@ mod tests {
 
     #[test]
     fn nested_pairs_become_objects() {
-        assert_eq!(parsed("nested[a]=1&x=b%20c"), json!({"nested": {"a": "1"}, "x": "b c"}));
-        assert_eq!(parsed("a[b][c]=1&a[b][d]=2"), json!({"a": {"b": {"c": "1", "d": "2"}}}));
+        assert_eq!(
+            parsed("nested[a]=1&x=b%20c"),
+            json!({"nested": {"a": "1"}, "x": "b c"})
+        );
+        assert_eq!(
+            parsed("a[b][c]=1&a[b][d]=2"),
+            json!({"a": {"b": {"c": "1", "d": "2"}}})
+        );
     }
 
     #[test]
@@ -83,7 +93,10 @@ mod tests {
 
     #[test]
     fn empty_pairs_and_a_trailing_separator_are_ignored() {
-        assert_eq!(parsed("&&a=1&vsn=2.0.0&"), json!({"a": "1", "vsn": "2.0.0"}));
+        assert_eq!(
+            parsed("&&a=1&vsn=2.0.0&"),
+            json!({"a": "1", "vsn": "2.0.0"})
+        );
         assert_eq!(parsed(""), json!({}));
     }
 

@@ -36,7 +36,10 @@ impl PayloadError {
 
 impl Payload {
     pub(crate) fn new(json: Box<RawValue>, permit: Option<Permit>) -> Self {
-        Self { json, _permit: permit }
+        Self {
+            json,
+            _permit: permit,
+        }
     }
 
     /// The payload as JSON text, as the client wrote it.

@@ -23,7 +23,9 @@ impl Refusal {
         struct Response<'a> {
             reason: &'a str,
         }
-        Self::with(&Response { reason: reason.as_ref() })
+        Self::with(&Response {
+            reason: reason.as_ref(),
+        })
     }
 
     /// Refuses with a response of the application's own; clients expect an object.
@@ -32,7 +34,10 @@ impl Refusal {
     /// When `response` has no JSON form.
     #[track_caller]
     pub fn with<T: Serialize + ?Sized>(response: &T) -> Self {
-        Self { response: to_json(response), status: 403 }
+        Self {
+            response: to_json(response),
+            status: 403,
+        }
     }
 
     /// Sets the HTTP status of a refused connect, 403 unless told otherwise. It has no meaning
@@ -42,7 +47,10 @@ impl Refusal {
     /// When `status` is not that of a client's or server's error, 400 to 599.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
-        assert!((400..600).contains(&status), "a refusal cannot have the HTTP status {status}");
+        assert!(
+            (400..600).contains(&status),
+            "a refusal cannot have the HTTP status {status}"
+        );
         self.status = status;
         self
     }

@@ -27,7 +27,10 @@ pub(crate) struct Answer {
 impl Reply {
     /// No answer, or one that comes later through a [`ReplyRef`](crate::ReplyRef).
     pub fn none() -> Self {
-        Self { answer: None, stops: false }
+        Self {
+            answer: None,
+            stops: false,
+        }
     }
 
     /// Status `ok`. Clients expect the response to be an object.
@@ -64,8 +67,14 @@ impl Reply {
 
     /// A response that is JSON already.
     pub fn raw(status: impl Into<Cow<'static, str>>, response: Box<RawValue>) -> Self {
-        let answer = Answer { status: status.into(), response };
-        Self { answer: Some(answer), stops: false }
+        let answer = Answer {
+            status: status.into(),
+            response,
+        };
+        Self {
+            answer: Some(answer),
+            stops: false,
+        }
     }
 
     /// No answer, and the channel ends: the client sees `phx_close`.

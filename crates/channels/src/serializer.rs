@@ -61,7 +61,13 @@ impl Outgoing<'_> {
         response: &'a str,
     ) -> Outgoing<'a> {
         let payload = Body::Reply { status, response };
-        Outgoing { join_ref, reference, topic, event: "phx_reply", payload }
+        Outgoing {
+            join_ref,
+            reference,
+            topic,
+            event: "phx_reply",
+            payload,
+        }
     }
 
     /// `phx_close` or `phx_error`: both carry the join's ref twice.
@@ -72,7 +78,13 @@ impl Outgoing<'_> {
         payload: &'a str,
     ) -> Outgoing<'a> {
         let payload = Body::Json(payload);
-        Outgoing { join_ref, reference: join_ref, topic, event, payload }
+        Outgoing {
+            join_ref,
+            reference: join_ref,
+            topic,
+            event,
+            payload,
+        }
     }
 
     /// The message as one text frame.
@@ -147,7 +159,9 @@ fn write_string(out: &mut FrameBuilder, text: &str) {
 
 /// Whether a binary frame is a well-formed push: kind 0, four lengths, the four fields.
 pub(crate) fn is_binary_push(frame: &[u8]) -> bool {
-    let &[0, join_ref, reference, topic, event, ref rest @ ..] = frame else { return false };
+    let &[0, join_ref, reference, topic, event, ref rest @ ..] = frame else {
+        return false;
+    };
     let lengths = [join_ref, reference, topic, event].map(usize::from);
     let mut at = 0;
     lengths.into_iter().all(|length| {
@@ -174,8 +188,14 @@ impl<'de> Deserialize<'de> for Array<'de> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let missing = |n| de::Error::invalid_length(n, &self);
                 let incoming = Incoming {
-                    join_ref: seq.next_element::<Option<Text<'_>>>()?.ok_or(missing(0))?.map(text),
-                    reference: seq.next_element::<Option<Text<'_>>>()?.ok_or(missing(1))?.map(text),
+                    join_ref: seq
+                        .next_element::<Option<Text<'_>>>()?
+                        .ok_or(missing(0))?
+                        .map(text),
+                    reference: seq
+                        .next_element::<Option<Text<'_>>>()?
+                        .ok_or(missing(1))?
+                        .map(text),
                     topic: seq.next_element::<Text<'_>>()?.ok_or(missing(2))?.0,
                     event: seq.next_element::<Text<'_>>()?.ok_or(missing(3))?.0,
                     payload: seq.next_element()?.ok_or(missing(4))?,

@@ -76,7 +76,10 @@ impl Socket {
     /// When the pattern has a `*` that is not its last character.
     pub fn channel<C: Channel>(mut self, pattern: &str) -> Self {
         let kind = Box::new(Of::<C>(PhantomData));
-        self.routes.push(Route { pattern: Pattern::new(pattern), kind });
+        self.routes.push(Route {
+            pattern: Pattern::new(pattern),
+            kind,
+        });
         self
     }
 
@@ -102,7 +105,9 @@ impl Socket {
 
     /// The channel for a topic and the bytes of the topic that its pattern spells out.
     fn route(&self, topic: &str) -> Option<(&dyn Kind, usize)> {
-        self.routes.iter().find_map(|route| Some((&*route.kind, route.pattern.matches(topic)?)))
+        self.routes
+            .iter()
+            .find_map(|route| Some((&*route.kind, route.pattern.matches(topic)?)))
     }
 }
 

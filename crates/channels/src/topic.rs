@@ -75,7 +75,11 @@ impl Pattern {
             !prefix.contains('*'),
             "the topic pattern {pattern:?} has a `*` that is not its last character"
         );
-        if is_exact { Self::Exact(prefix.into()) } else { Self::Prefix(prefix.into()) }
+        if is_exact {
+            Self::Exact(prefix.into())
+        } else {
+            Self::Prefix(prefix.into())
+        }
     }
 
     /// The number of bytes of `topic` that the pattern spells out, if it matches.

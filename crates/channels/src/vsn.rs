@@ -15,7 +15,9 @@ impl Version {
     ///
     /// As in Phoenix, `1.0.x` selects V1, `2.0.x` selects V2 and no value means `1.0.0`.
     pub(crate) fn select(vsn: Option<&str>) -> Option<Self> {
-        let Some(vsn) = vsn else { return Some(Self::V1) };
+        let Some(vsn) = vsn else {
+            return Some(Self::V1);
+        };
         let (core, is_prerelease) = split(vsn)?;
         let mut numbers = core.split('.');
         let (major, minor) = (number(numbers.next()?)?, number(numbers.next()?)?);
@@ -47,7 +49,8 @@ fn split(vsn: &str) -> Option<(&str, bool)> {
 }
 
 fn number(text: &str) -> Option<u64> {
-    let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let is_plain =
+        text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if is_plain { text.parse().ok() } else { None }
 }
 

@@ -45,7 +45,11 @@ impl Broadcast {
         event: &str,
         payload: &T,
     ) -> Result<Self, serde_json::Error> {
-        Ok(Self::raw(topic, event, serde_json::value::to_raw_value(payload)?))
+        Ok(Self::raw(
+            topic,
+            event,
+            serde_json::value::to_raw_value(payload)?,
+        ))
     }
 
     /// Addresses JSON that has been serialised already to `topic`.
@@ -63,14 +67,16 @@ impl Broadcast {
         Self::build(topic.into(), event, payload, Some(origin))
     }
 
-    fn build(
-        topic: Arc<str>,
-        event: &str,
-        payload: Box<RawValue>,
-        origin: Option<Origin>,
-    ) -> Self {
-        let shared = Shared { topic, event: event.into(), payload, origin };
-        Self { shared: Arc::new(shared) }
+    fn build(topic: Arc<str>, event: &str, payload: Box<RawValue>, origin: Option<Origin>) -> Self {
+        let shared = Shared {
+            topic,
+            event: event.into(),
+            payload,
+            origin,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// The topic it was sent on.

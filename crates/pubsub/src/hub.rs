@@ -74,7 +74,11 @@ impl PubSub {
             None => actors.topics.entry(Arc::from(topic)).or_default(),
         };
         listeners.push(Listener { id, recipient });
-        Subscription { hub: self.hub.clone(), topic: topic.into(), id }
+        Subscription {
+            hub: self.hub.clone(),
+            topic: topic.into(),
+            id,
+        }
     }
 
     /// Hands `broadcast` to everybody who listens to its topic. Never waits.
@@ -102,7 +106,9 @@ impl Hub {
     /// Returns whether a listener turned out to have ended.
     fn send_to_actors(&self, broadcast: &Broadcast) -> bool {
         let actors = read(&self.actors);
-        let Some(listeners) = actors.topics.get(broadcast.topic()) else { return false };
+        let Some(listeners) = actors.topics.get(broadcast.topic()) else {
+            return false;
+        };
         let mut ended = false;
         for listener in listeners {
             match listener.recipient.cast(broadcast.clone()) {
@@ -124,8 +130,12 @@ impl Actors {
     /// Takes listeners out. They are dropped by the caller once the lock is released: a listener
     /// may be the last reference to an actor whose state holds a subscription itself.
     fn remove(&mut self, topic: &str, gone: impl Fn(&Listener) -> bool) -> Vec<Listener> {
-        let Some(listeners) = self.topics.get_mut(topic) else { return Vec::new() };
-        let removed = listeners.extract_if(.., |listener| gone(listener)).collect();
+        let Some(listeners) = self.topics.get_mut(topic) else {
+            return Vec::new();
+        };
+        let removed = listeners
+            .extract_if(.., |listener| gone(listener))
+            .collect();
         if listeners.is_empty() {
             self.topics.remove(topic);
         }
@@ -165,7 +175,9 @@ impl fmt::Debug for Subscription {
 
 impl fmt::Debug for PubSub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PubSub").field("counters", &self.counters()).finish_non_exhaustive()
+        f.debug_struct("PubSub")
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
     }
 }
 

@@ -80,7 +80,10 @@ impl<K> SubscriberTable<K> {
     pub fn join(&mut self, topic: &Arc<str>, key: K) -> Seat {
         let id = self.topic_id(topic);
         let subscribers = &mut self.topics[id as usize].subscribers;
-        let row = Row { topic: id, position: index(subscribers.len()) };
+        let row = Row {
+            topic: id,
+            position: index(subscribers.len()),
+        };
         let free = self.row_free;
         let number = if free == NONE {
             self.rows.push(row);
@@ -103,7 +106,10 @@ impl<K> SubscriberTable<K> {
         let Row { topic, position } = self.rows[seat.0 as usize];
         let subscribers = &mut self.topics[topic as usize].subscribers;
         let gone = subscribers.swap_remove(position as usize);
-        assert_eq!(gone.row, seat.0, "a seat is handed back once, to the table that gave it");
+        assert_eq!(
+            gone.row, seat.0,
+            "a seat is handed back once, to the table that gave it"
+        );
         if let Some(moved) = subscribers.get(position as usize) {
             self.rows[moved.row as usize].position = position;
         }
@@ -112,7 +118,10 @@ impl<K> SubscriberTable<K> {
         } else if subscribers.capacity() > SHRINK_MIN.max(4 * subscribers.len()) {
             subscribers.shrink_to(2 * subscribers.len());
         }
-        self.rows[seat.0 as usize] = Row { topic: NONE, position: self.row_free };
+        self.rows[seat.0 as usize] = Row {
+            topic: NONE,
+            position: self.row_free,
+        };
         self.row_free = seat.0;
         self.len -= 1;
         self.shrink_when_empty();
@@ -128,7 +137,9 @@ impl<K> SubscriberTable<K> {
 
     /// The name of `topic` as this table holds it, so that equal topics share one allocation.
     pub fn intern(&self, topic: &str) -> Arc<str> {
-        self.names.get_key_value(topic).map_or_else(|| Arc::from(topic), |(name, _)| name.clone())
+        self.names
+            .get_key_value(topic)
+            .map_or_else(|| Arc::from(topic), |(name, _)| name.clone())
     }
 
     /// How many seats are taken, over all topics.
@@ -150,7 +161,10 @@ impl<K> SubscriberTable<K> {
         if let Some(&id) = self.names.get(name) {
             return id;
         }
-        let topic = Topic { name: name.clone(), subscribers: Vec::new() };
+        let topic = Topic {
+            name: name.clone(),
+            subscribers: Vec::new(),
+        };
         let id = match self.topics_free.pop() {
             Some(id) => {
                 self.topics[id as usize] = topic;
@@ -274,7 +288,11 @@ mod tests {
             table.leave(seat);
         }
         let capacity = table.topics[0].subscribers.capacity();
-        assert!(capacity < 1_000, "{capacity} places are kept for {} subscribers", keep.len());
+        assert!(
+            capacity < 1_000,
+            "{capacity} places are kept for {} subscribers",
+            keep.len()
+        );
     }
 
     #[test]

@@ -125,7 +125,14 @@ impl ServerBuilder {
         };
         system.add_flusher(Arc::new(ShardWakes(net.flusher())));
         tracing::info!(address = %net.address(), shards = net.shards().len(), "listening");
-        Ok(Server { system, supervisor, endpoint, net, draining, drain: self.drain })
+        Ok(Server {
+            system,
+            supervisor,
+            endpoint,
+            net,
+            draining,
+            drain: self.drain,
+        })
     }
 
     /// Starts the server and stops it on SIGTERM or SIGINT; returns when it has stopped.
@@ -141,9 +148,14 @@ impl ServerBuilder {
 }
 
 async fn resolve(listen: &str) -> Result<SocketAddr, ServerError> {
-    let failed = |source| ServerError::Listen { listen: listen.to_owned(), source };
+    let failed = |source| ServerError::Listen {
+        listen: listen.to_owned(),
+        source,
+    };
     let mut addresses = tokio::net::lookup_host(listen).await.map_err(failed)?;
-    addresses.next().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))
+    addresses
+        .next()
+        .ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))
 }
 
 /// Wakes the shards that workers have left mail for.

@@ -24,7 +24,9 @@ impl Draining {
 
 /// The server's own routes in front of the application's.
 pub(crate) fn router(application: Router, draining: Draining) -> Router {
-    Router::new().route("/health", get(async move || health(&draining))).fallback_service(application)
+    Router::new()
+        .route("/health", get(async move || health(&draining)))
+        .fallback_service(application)
 }
 
 fn health(draining: &Draining) -> impl IntoResponse + use<> {
@@ -33,7 +35,9 @@ fn health(draining: &Draining) -> impl IntoResponse + use<> {
     } else {
         (StatusCode::OK, r#"{"status":"ok"}"#)
     };
-    let headers =
-        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     (status, headers, body)
 }

@@ -86,7 +86,11 @@ impl Server {
 
     pub(crate) async fn run_until(self, stop: &mut Stop) {
         let signal = stop.next().await;
-        tracing::info!(signal, connections = self.net.counters().connections_open, "stopping");
+        tracing::info!(
+            signal,
+            connections = self.net.counters().connections_open,
+            "stopping"
+        );
         tokio::select! {
             () = self.leave_clients() => {}
             signal = stop.next() => tracing::warn!(signal, "stopping without waiting for clients"),
@@ -99,7 +103,10 @@ impl Server {
         self.draining.begin();
         self.net.drain(self.drain).await;
         let terminated = self.endpoint.channels_ended();
-        if tokio::time::timeout(TERMINATE_TIMEOUT, terminated).await.is_err() {
+        if tokio::time::timeout(TERMINATE_TIMEOUT, terminated)
+            .await
+            .is_err()
+        {
             tracing::warn!(timeout = ?TERMINATE_TIMEOUT, "channels have not terminated in time");
         }
     }
@@ -112,7 +119,10 @@ impl Server {
         }
         let net = self.net;
         // It joins threads, which an async task must not wait for.
-        if tokio::task::spawn_blocking(move || net.shutdown()).await.is_err() {
+        if tokio::task::spawn_blocking(move || net.shutdown())
+            .await
+            .is_err()
+        {
             tracing::error!("the connection plane panicked while it shut down");
         }
     }

@@ -74,7 +74,12 @@ fn log(event: &Event) {
         Event::ActorCrashed { actor, reason, .. } => {
             tracing::error!(actor, %reason, "an actor crashed");
         }
-        Event::HandlerStuck { actor, message, worker, .. } => {
+        Event::HandlerStuck {
+            actor,
+            message,
+            worker,
+            ..
+        } => {
             tracing::warn!(actor, message, worker, "a handler does not return");
         }
         _ => {}

@@ -17,7 +17,9 @@ struct Market {
 #[actor]
 impl Market {
     fn init() -> Self {
-        Market { prices: HashMap::new() }
+        Market {
+            prices: HashMap::new(),
+        }
     }
 
     /// Moves a price and returns it; every price starts at 100.
@@ -96,7 +98,9 @@ impl HandleInfo<Tick> for Ticker {
 
 #[vaxel::main]
 async fn main() -> Result<(), ServerError> {
-    let listen = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:4001".to_owned());
+    let listen = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:4001".to_owned());
     Server::builder()
         .listen(listen)
         .supervise(Supervisor::one_for_one().child(Market::child().name("market")))

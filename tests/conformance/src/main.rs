@@ -129,7 +129,11 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    _ = writeln!(std::io::stdout(), "listening on http://{}", server.address());
+    _ = writeln!(
+        std::io::stdout(),
+        "listening on http://{}",
+        server.address()
+    );
     match server.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

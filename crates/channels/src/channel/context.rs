@@ -37,7 +37,12 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
         membership: &'a Arc<Membership>,
         cx: &'a mut Context<ChannelActor<C>>,
     ) -> Self {
-        Self { membership, cx, reference: None, held: None }
+        Self {
+            membership,
+            cx,
+            reference: None,
+            held: None,
+        }
     }
 
     pub(crate) fn joining(
@@ -45,7 +50,12 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
         cx: &'a mut Context<ChannelActor<C>>,
         held: &'a mut Vec<Frame>,
     ) -> Self {
-        Self { membership, cx, reference: None, held: Some(held) }
+        Self {
+            membership,
+            cx,
+            reference: None,
+            held: Some(held),
+        }
     }
 
     pub(crate) fn set_reference(&mut self, reference: Option<&'a SmolStr>) {
@@ -88,7 +98,8 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
     #[track_caller]
     pub fn broadcast<T: Serialize + ?Sized>(&self, event: &str, payload: &T) {
         let topic = self.topic().shared().clone();
-        self.endpoint().send(&Broadcast::raw(topic, event, to_json(payload)));
+        self.endpoint()
+            .send(&Broadcast::raw(topic, event, to_json(payload)));
     }
 
     /// Sends an event to everybody on the topic except this client.
@@ -98,7 +109,8 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
     #[track_caller]
     pub fn broadcast_from<T: Serialize + ?Sized>(&self, event: &str, payload: &T) {
         let (topic, origin) = (self.topic().shared().clone(), self.membership.origin());
-        self.endpoint().send(&Broadcast::raw_from(topic, event, to_json(payload), origin));
+        self.endpoint()
+            .send(&Broadcast::raw_from(topic, event, to_json(payload), origin));
     }
 
     /// A handle to answer the message being handled later, from anywhere; return
@@ -154,9 +166,10 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
         self.cx.send_every(period, move || Info(message()))
     }
 
-    /// Ends a timer. A message that has been sent already still arrives.
-    pub fn cancel(&mut self, timer: TimerRef) {
-        self.cx.cancel(timer);
+    /// Ends a timer; false when it has fired or ended already. A message that has been sent
+    /// still arrives.
+    pub fn cancel(&mut self, timer: &TimerRef) -> bool {
+        self.cx.cancel(timer)
     }
 
     /// Sends the channel a [`Down`] when `actor` ends.
@@ -172,6 +185,8 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
     where
         C: HandleInfo<Broadcast>,
     {
-        self.endpoint().pubsub().subscribe(topic, self.cx.me().recipient())
+        self.endpoint()
+            .pubsub()
+            .subscribe(topic, self.cx.me().recipient())
     }
 }

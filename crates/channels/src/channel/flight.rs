@@ -19,12 +19,14 @@ impl Flight {
     /// Counts a message. The last one may exceed the limit on bytes, since it has been read
     /// already; the sum stays below 2^32 because a frame does.
     pub(crate) fn take(&self, bytes: u32) {
-        self.state.fetch_add(MESSAGE + u64::from(bytes), Ordering::Relaxed);
+        self.state
+            .fetch_add(MESSAGE + u64::from(bytes), Ordering::Relaxed);
     }
 
     /// Forgets a message.
     pub(crate) fn give_back(&self, bytes: u32) {
-        self.state.fetch_sub(MESSAGE + u64::from(bytes), Ordering::Relaxed);
+        self.state
+            .fetch_sub(MESSAGE + u64::from(bytes), Ordering::Relaxed);
     }
 
     /// Whether one of the limits is reached.

@@ -34,7 +34,10 @@ enum Phase {
 impl Lifeline {
     pub(crate) fn new(membership: Arc<Membership>, reference: Option<SmolStr>) -> Self {
         membership.link.endpoint.channel_starts();
-        Self { membership, phase: Phase::Joining(reference) }
+        Self {
+            membership,
+            phase: Phase::Joining(reference),
+        }
     }
 
     pub(crate) fn membership(&self) -> &Arc<Membership> {
@@ -48,9 +51,13 @@ impl Lifeline {
             unreachable!("a join is answered once");
         };
         let response = response.as_deref().map_or("{}", RawValue::get);
-        let reply = self.membership.reply_frame(reference.as_deref(), "ok", response);
+        let reply = self
+            .membership
+            .reply_frame(reference.as_deref(), "ok", response);
         let membership = self.membership.clone();
-        self.membership.link.command(Command::Joined { membership, reply });
+        self.membership
+            .link
+            .command(Command::Joined { membership, reply });
         for frame in held {
             self.membership.link.send(frame);
         }
@@ -77,7 +84,11 @@ impl Lifeline {
 
     fn ended(&self, ending: Ending, frame: Frame) {
         let membership = self.membership.clone();
-        self.membership.link.command(Command::Ended { membership, ending, frame });
+        self.membership.link.command(Command::Ended {
+            membership,
+            ending,
+            frame,
+        });
     }
 }
 

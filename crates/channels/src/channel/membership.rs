@@ -39,14 +39,23 @@ impl Link {
     }
 
     pub(crate) fn send(&self, frame: Frame) {
-        self.command(Command::Send { connection: self.connection, frame });
+        self.command(Command::Send {
+            connection: self.connection,
+            frame,
+        });
     }
 
     /// Owns a payload of `bytes` in flight.
     pub(crate) fn payload(self: &Arc<Self>, json: &RawValue) -> Payload {
         let bytes = u32::try_from(json.get().len()).unwrap_or(u32::MAX);
         self.flight.take(bytes);
-        Payload::new(json.to_owned(), Some(Permit { link: self.clone(), bytes }))
+        Payload::new(
+            json.to_owned(),
+            Some(Permit {
+                link: self.clone(),
+                bytes,
+            }),
+        )
     }
 }
 
@@ -69,7 +78,7 @@ impl fmt::Debug for Permit {
 }
 
 /// One joined channel, or one that is being joined.
-pub(crate) struct Membership {
+pub struct Membership {
     pub(crate) link: Arc<Link>,
     pub(crate) topic: Topic,
     pub(crate) join_ref: Option<SmolStr>,
@@ -84,7 +93,12 @@ impl Membership {
         join_ref: Option<SmolStr>,
         number: u32,
     ) -> Arc<Self> {
-        Arc::new(Self { link, topic, join_ref, number })
+        Arc::new(Self {
+            link,
+            topic,
+            join_ref,
+            number,
+        })
     }
 
     pub(crate) fn join_ref(&self) -> Option<&str> {
@@ -92,7 +106,10 @@ impl Membership {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        Origin { shard: u32::from(self.link.shard), subscriber: self.number }
+        Origin {
+            shard: u32::from(self.link.shard),
+            subscriber: self.number,
+        }
     }
 
     pub(crate) fn push_frame(&self, event: &str, payload: &str) -> Frame {
@@ -139,7 +156,15 @@ mod tests {
     fn a_joined_connection_needs_two_small_blocks() {
         // Each lives in an allocation with two reference counts in front.
         let counts = 2 * size_of::<usize>();
-        assert!(size_of::<Link>() + counts <= 64, "{}", size_of::<Link>() + counts);
-        assert!(size_of::<Membership>() + counts <= 80, "{}", size_of::<Membership>() + counts);
+        assert!(
+            size_of::<Link>() + counts <= 64,
+            "{}",
+            size_of::<Link>() + counts
+        );
+        assert!(
+            size_of::<Membership>() + counts <= 80,
+            "{}",
+            size_of::<Membership>() + counts
+        );
     }
 }

@@ -43,7 +43,11 @@ impl JoinRequest {
         params: Payload,
         predecessor: Option<AnyRef>,
     ) -> Self {
-        Self { lifeline: Lifeline::new(membership, reference), params, predecessor }
+        Self {
+            lifeline: Lifeline::new(membership, reference),
+            params,
+            predecessor,
+        }
     }
 }
 
@@ -62,7 +66,9 @@ impl<C: Channel> ChannelActor<C> {
     fn answer(&self, reference: Option<SmolStr>, status: &str, response: &str) {
         let membership = self.lifeline.membership();
         if let Some(reference) = reference {
-            membership.link.send(membership.reply_frame(Some(&reference), status, response));
+            membership
+                .link
+                .send(membership.reply_frame(Some(&reference), status, response));
         }
     }
 
@@ -82,7 +88,11 @@ impl<C: Channel> Actor for ChannelActor<C> {
     const MAILBOX: Mailbox = C::MAILBOX;
 
     async fn init(request: JoinRequest, cx: &mut Context<Self>) -> Result<Self, ExitReason> {
-        let JoinRequest { mut lifeline, params, predecessor } = request;
+        let JoinRequest {
+            mut lifeline,
+            params,
+            predecessor,
+        } = request;
         if let Some(predecessor) = predecessor {
             replace(&predecessor).await;
         }
@@ -99,7 +109,10 @@ impl<C: Channel> Actor for ChannelActor<C> {
         match outcome {
             Ok(joined) => {
                 lifeline.accept(joined.response, held);
-                Ok(Self { channel: joined.channel, lifeline })
+                Ok(Self {
+                    channel: joined.channel,
+                    lifeline,
+                })
             }
             Err(refusal) => {
                 lifeline.refuse(refusal);
@@ -120,14 +133,21 @@ impl<C: Channel> Actor for ChannelActor<C> {
 /// Ends the channel that is replaced: it may finish its message and terminate, or is killed.
 async fn replace(predecessor: &AnyRef) {
     predecessor.shutdown();
-    if time::timeout(DUPLICATE_GRACE, predecessor.exit()).await.is_err() {
+    if time::timeout(DUPLICATE_GRACE, predecessor.exit())
+        .await
+        .is_err()
+    {
         predecessor.kill();
     }
 }
 
 impl<C: Channel> Handler<Inbound> for ChannelActor<C> {
     async fn handle(&mut self, message: Inbound, cx: &mut Context<Self>) {
-        let Inbound { event, reference, payload } = message;
+        let Inbound {
+            event,
+            reference,
+            payload,
+        } = message;
         if event == "phx_leave" {
             self.leave(reference, cx);
         } else {

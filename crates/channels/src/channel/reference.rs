@@ -35,16 +35,23 @@ impl<C: Channel> ChannelRef<C> {
     where
         C: HandleInfo<M>,
     {
-        self.actor.cast(Info(message)).map_err(|error| match error {
-            SendError::Full(Info(message)) => SendError::Full(message),
-            SendError::Closed(Info(message)) => SendError::Closed(message),
+        self.actor.cast(Info(message)).map_err(|error| {
+            let is_full = error.is_full();
+            let Info(message) = error.into_message();
+            if is_full {
+                SendError::Full(message)
+            } else {
+                SendError::Closed(message)
+            }
         })
     }
 }
 
 impl<C: Channel> Clone for ChannelRef<C> {
     fn clone(&self) -> Self {
-        Self { actor: self.actor.clone() }
+        Self {
+            actor: self.actor.clone(),
+        }
     }
 }
 
@@ -73,7 +80,10 @@ pub struct ReplyRef {
 
 impl ReplyRef {
     pub(crate) fn new(membership: Arc<Membership>, reference: SmolStr) -> Self {
-        Self { membership, reference }
+        Self {
+            membership,
+            reference,
+        }
     }
 
     /// Answers with status `ok`.

@@ -68,14 +68,21 @@ fn malformed_v2_messages_are_refused() {
 #[test]
 fn a_payload_deeper_than_any_stack_is_not_recursed_into() {
     let depth = 100_000;
-    let text = format!(r#"["1","2","t","e",{}{}]"#, "[".repeat(depth), "]".repeat(depth));
+    let text = format!(
+        r#"["1","2","t","e",{}{}]"#,
+        "[".repeat(depth),
+        "]".repeat(depth)
+    );
     assert_eq!(v2(&text).unwrap().payload.get().len(), 2 * depth);
 }
 
 #[test]
 fn a_v1_message_needs_its_four_keys() {
     let message = v1(r#"{"topic":"t","event":"e","payload":{},"ref":"1"}"#).unwrap();
-    assert_eq!((message.reference.as_deref(), message.join_ref), (Some("1"), None));
+    assert_eq!(
+        (message.reference.as_deref(), message.join_ref),
+        (Some("1"), None)
+    );
     let message = v1(r#"{"ref":null,"join_ref":"7","topic":"t","event":"e","payload":{}}"#);
     assert_eq!(message.unwrap().join_ref.as_deref(), Some("7"));
     for key in ["topic", "event", "payload", "ref"] {
@@ -96,19 +103,31 @@ fn frames_are_written_as_phoenix_writes_them() {
         "ref": "2",
         "payload": {"status": "ok", "response": {"x": 1}},
     });
-    assert_eq!(serde_json::from_str::<Value>(&encoded(&reply, Version::V1)).unwrap(), v1);
+    assert_eq!(
+        serde_json::from_str::<Value>(&encoded(&reply, Version::V1)).unwrap(),
+        v1
+    );
 
     let close = Outgoing::end(Some("1"), "room:1", "phx_close", "{}");
-    assert_eq!(encoded(&close, Version::V2), r#"["1","1","room:1","phx_close",{}]"#);
+    assert_eq!(
+        encoded(&close, Version::V2),
+        r#"["1","1","room:1","phx_close",{}]"#
+    );
     let error = Outgoing::end(None, "room:1", "phx_error", "{}");
-    assert_eq!(encoded(&error, Version::V2), r#"[null,null,"room:1","phx_error",{}]"#);
+    assert_eq!(
+        encoded(&error, Version::V2),
+        r#"[null,null,"room:1","phx_error",{}]"#
+    );
 }
 
 #[test]
 fn binary_pushes_are_told_from_malformed_frames() {
     let push = b"\x00\x01\x01\x06\x0318room:1bin\x01\x02";
     assert!(is_binary_push(push));
-    assert!(is_binary_push(&push[..push.len() - 2]), "an empty payload is one");
+    assert!(
+        is_binary_push(&push[..push.len() - 2]),
+        "an empty payload is one"
+    );
     assert!(!is_binary_push(&push[..push.len() - 3]));
     assert!(!is_binary_push(b"\x07\x00\x00\x00\x00"));
     assert!(!is_binary_push(b"\x00\x00"));

@@ -16,15 +16,28 @@ use crate::vsn::Version;
 /// What other threads tell a shard.
 pub enum Command {
     /// A frame for one connection.
-    Send { connection: ConnectionId, frame: Frame },
+    Send {
+        connection: ConnectionId,
+        frame: Frame,
+    },
     /// A join was accepted: reply and subscribe, in this order.
-    Joined { membership: Arc<Membership>, reply: Frame },
+    Joined {
+        membership: Arc<Membership>,
+        reply: Frame,
+    },
     /// A join was refused, or a channel has ended; the frame says so.
-    Ended { membership: Arc<Membership>, ending: Ending, frame: Frame },
+    Ended {
+        membership: Arc<Membership>,
+        ending: Ending,
+        frame: Frame,
+    },
     /// A frame for everybody on a topic.
     Broadcast(Arc<Encoded>),
     /// What a connect hook has decided.
-    Connected { pending: Pending, outcome: Result<Assigns, Refusal> },
+    Connected {
+        pending: Pending,
+        outcome: Result<Assigns, Refusal>,
+    },
 }
 
 /// How a channel ended.
@@ -50,8 +63,11 @@ pub struct Encoded {
 impl Encoded {
     /// Builds the frame that almost every client takes; the other one waits until it is asked for.
     pub(crate) fn new(broadcast: &Broadcast) -> Arc<Self> {
-        let encoded =
-            Self { broadcast: broadcast.clone(), v1: OnceLock::new(), v2: OnceLock::new() };
+        let encoded = Self {
+            broadcast: broadcast.clone(),
+            v1: OnceLock::new(),
+            v2: OnceLock::new(),
+        };
         encoded.frame(Version::V2);
         Arc::new(encoded)
     }

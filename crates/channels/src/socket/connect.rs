@@ -37,7 +37,11 @@ impl ConnectRequest {
         for (name, value) in headers {
             map.append(name, value);
         }
-        Self { params, headers: map, peer: request.peer() }
+        Self {
+            params,
+            headers: map,
+            peer: request.peer(),
+        }
     }
 
     /// A param that is a plain string.
@@ -62,8 +66,14 @@ pub(crate) fn run(
     hook: Arc<dyn Connect>,
     request: ConnectRequest,
 ) {
-    let answer = Answer { endpoint: endpoint.clone(), shard, pending, outcome: None };
-    endpoint.system().spawn_future(async move {
+    let answer = Answer {
+        endpoint: endpoint.clone(),
+        shard,
+        pending,
+        outcome: None,
+    };
+    // The outcome travels by command; nobody waits for the cell.
+    _ = endpoint.system().spawn_future(async move {
         let mut answer = answer;
         answer.outcome = Some(hook.connect(request).await);
     });
@@ -81,7 +91,10 @@ impl Drop for Answer {
     fn drop(&mut self) {
         let crashed = || Err(Refusal::new("connect crashed").with_status(500));
         let outcome = self.outcome.take().unwrap_or_else(crashed);
-        let command = Command::Connected { pending: self.pending, outcome };
+        let command = Command::Connected {
+            pending: self.pending,
+            outcome,
+        };
         self.endpoint.command(self.shard, command);
     }
 }

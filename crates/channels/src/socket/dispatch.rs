@@ -57,7 +57,9 @@ pub(super) fn text(
 ) -> Flow {
     let (id, shard) = (connection.id(), connection.shard());
     let counters = endpoint.shard_counters(shard);
-    let Some(session) = connection.session() else { return Flow::Continue };
+    let Some(session) = connection.session() else {
+        return Flow::Continue;
+    };
     let message = match Incoming::parse(session.version, text.as_bytes()) {
         Ok(message) if has_short_refs(&message) => message,
         _ => {
@@ -65,7 +67,15 @@ pub(super) fn text(
             return Flow::Close(CloseCode::INTERNAL_ERROR, "malformed message".into());
         }
     };
-    let dispatch = Dispatch { endpoint, socket, local, session, connection: id, shard, message };
+    let dispatch = Dispatch {
+        endpoint,
+        socket,
+        local,
+        session,
+        connection: id,
+        shard,
+        message,
+    };
     match dispatch.run() {
         Outcome::Done => {}
         Outcome::Answer(frame) => _ = connection.send(&frame),
@@ -81,7 +91,11 @@ pub(super) fn text(
 fn has_short_refs(message: &Incoming<'_>) -> bool {
     [&message.join_ref, &message.reference]
         .into_iter()
-        .all(|reference| reference.as_ref().is_none_or(|text| text.len() <= REF_BYTES_MAX))
+        .all(|reference| {
+            reference
+                .as_ref()
+                .is_none_or(|text| text.len() <= REF_BYTES_MAX)
+        })
 }
 
 impl Dispatch<'_> {
@@ -131,7 +145,11 @@ impl Dispatch<'_> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        let Limits { messages_in_flight_max, bytes_in_flight_max, .. } = self.socket.limits;
+        let Limits {
+            messages_in_flight_max,
+            bytes_in_flight_max,
+            ..
+        } = self.socket.limits;
         let flight = self.session.flight();
         flight.is_some_and(|flight| flight.is_full(messages_in_flight_max, bytes_in_flight_max))
     }
@@ -141,13 +159,10 @@ impl Dispatch<'_> {
         self.answer(None, "error", UNMATCHED)
     }
 
-    pub(super) fn answer(
-        &self,
-        join_ref: Option<&str>,
-        status: &str,
-        response: &str,
-    ) -> Outcome {
-        let Incoming { reference, topic, .. } = &self.message;
+    pub(super) fn answer(&self, join_ref: Option<&str>, status: &str, response: &str) -> Outcome {
+        let Incoming {
+            reference, topic, ..
+        } = &self.message;
         let reply = Outgoing::reply(join_ref, reference.as_deref(), topic, status, response);
         Outcome::Answer(reply.encode(self.session.version))
     }

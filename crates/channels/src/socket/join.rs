@@ -20,8 +20,7 @@ impl Dispatch<'_> {
             self.counters().joins_refused.add(1);
             return self.answer(self.message.join_ref.as_deref(), "error", reason);
         }
-        let is_joining =
-            |position: usize| self.session.channels[position].phase == Phase::Joining;
+        let is_joining = |position: usize| self.session.channels[position].phase == Phase::Joining;
         if position.is_some_and(is_joining) || self.is_full() {
             return Outcome::Pause;
         }
@@ -36,7 +35,13 @@ impl Dispatch<'_> {
         let inbox = kind.spawn(self.endpoint.system(), request);
         let previous = predecessor.map(Previous::of);
         let phase = Phase::Joining;
-        self.session.channels.push(ChannelEntry { membership, inbox, phase, seat: None, previous });
+        self.session.channels.push(ChannelEntry {
+            membership,
+            inbox,
+            phase,
+            seat: None,
+            previous,
+        });
         Outcome::Done
     }
 
@@ -62,16 +67,26 @@ impl Dispatch<'_> {
     }
 
     fn new_membership(&mut self, prefix: usize) -> Arc<Membership> {
-        let link = self.session.link(self.endpoint, self.connection, self.shard);
+        let link = self
+            .session
+            .link(self.endpoint, self.connection, self.shard);
         let name = self.local.intern(self.session.version, &self.message.topic);
         let join_ref = self.message.join_ref.as_deref().map(SmolStr::new);
-        Membership::new(link, Topic::new(name, prefix), join_ref, self.local.next_number())
+        Membership::new(
+            link,
+            Topic::new(name, prefix),
+            join_ref,
+            self.local.next_number(),
+        )
     }
 }
 
 impl Previous {
     fn of(entry: ChannelEntry) -> Box<Self> {
         let was_leaving = entry.phase == Phase::Leaving;
-        Box::new(Self { membership: entry.membership, was_leaving })
+        Box::new(Self {
+            membership: entry.membership,
+            was_leaving,
+        })
     }
 }

@@ -22,7 +22,10 @@ impl Mount {
             Some(name) => Segment::Variable(name.into()),
             None => Segment::Literal(segment.into()),
         });
-        Self { segments: segments.collect(), socket }
+        Self {
+            segments: segments.collect(),
+            socket,
+        }
     }
 
     /// The values of the path's variables, if `path` is the mount's WebSocket.
@@ -55,7 +58,9 @@ mod tests {
     use serde_json::json;
 
     fn variables(mount: &str, path: &str) -> Option<Value> {
-        Mount::new(mount, Socket::new()).matches(path).map(Value::Object)
+        Mount::new(mount, Socket::new())
+            .matches(path)
+            .map(Value::Object)
     }
 
     #[test]

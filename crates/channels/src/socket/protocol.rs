@@ -13,7 +13,6 @@ use vaxel_websocket::{CloseCode, Frame};
 
 use crate::channel::membership::Membership;
 use crate::endpoint::Endpoint;
-use crate::{params, serializer};
 use crate::socket::Socket;
 use crate::socket::command::{Command, Encoded, Ending};
 use crate::socket::connect::{self, ConnectRequest, Pending};
@@ -21,6 +20,7 @@ use crate::socket::dispatch;
 use crate::socket::mount::Mount;
 use crate::socket::session::{Phase, Session};
 use crate::vsn::Version;
+use crate::{params, serializer};
 
 /// Channels as a protocol of the connection plane: give it to `vaxel_net::start`.
 pub struct ChannelsProtocol {
@@ -55,10 +55,18 @@ impl ChannelsProtocol {
         sockets: impl IntoIterator<Item = (String, Socket)>,
         shards: usize,
     ) -> Self {
-        let mounts: Vec<Mount> =
-            sockets.into_iter().map(|(path, socket)| Mount::new(&path, socket)).collect();
-        assert!(mounts.len().max(shards) <= usize::from(u16::MAX), "too many sockets or shards");
-        Self { endpoint: Endpoint::new(system, shards), mounts }
+        let mounts: Vec<Mount> = sockets
+            .into_iter()
+            .map(|(path, socket)| Mount::new(&path, socket))
+            .collect();
+        assert!(
+            mounts.len().max(shards) <= usize::from(u16::MAX),
+            "too many sockets or shards"
+        );
+        Self {
+            endpoint: Endpoint::new(system, shards),
+            mounts,
+        }
     }
 
     /// Where broadcasts go in.
@@ -83,13 +91,22 @@ impl ChannelsProtocol {
             Some(Value::String(vsn)) => Version::select(Some(vsn)),
             Some(_) => None,
         };
-        let Some(version) = version else { return Upgrade::Refuse { status: 403 } };
+        let Some(version) = version else {
+            return Upgrade::Refuse { status: 403 };
+        };
         params.extend(variables);
         let number = u16::try_from(mount).expect("checked when made");
         let Some(hook) = &self.mounts[mount].socket.connect else {
-            return Upgrade::Accept { session: Session::new(number, version), subprotocol: None };
+            return Upgrade::Accept {
+                session: Session::new(number, version),
+                subprotocol: None,
+            };
         };
-        let pending = Pending { connection: request.id(), mount: number, version };
+        let pending = Pending {
+            connection: request.id(),
+            mount: number,
+            version,
+        };
         let request = ConnectRequest::new(params, request);
         connect::run(&self.endpoint, local.shard, pending, hook.clone(), request);
         Upgrade::Defer
@@ -105,7 +122,12 @@ impl Protocol for ChannelsProtocol {
     fn local(&self, shard: &ShardHandle<Command>) -> Local {
         self.endpoint.shard_started(shard);
         let (v1, v2) = (SubscriberTable::new(), SubscriberTable::new());
-        Local { shard: shard.index(), v1, v2, next_number: 0 }
+        Local {
+            shard: shard.index(),
+            v1,
+            v2,
+            next_number: 0,
+        }
     }
 
     fn pass(&self) -> Batch<'_> {
@@ -113,9 +135,11 @@ impl Protocol for ChannelsProtocol {
     }
 
     fn upgrade(&self, local: &mut Local, request: &UpgradeRequest<'_>) -> Upgrade<Box<Session>> {
-        let found = self.mounts.iter().enumerate().find_map(|(mount, known)| {
-            Some((mount, known.matches(request.path())?))
-        });
+        let found = self
+            .mounts
+            .iter()
+            .enumerate()
+            .find_map(|(mount, known)| Some((mount, known.matches(request.path())?)));
         match found {
             Some((mount, variables)) => self.connect(local, mount, variables, request),
             None => Upgrade::NotMine,
@@ -128,7 +152,9 @@ impl Protocol for ChannelsProtocol {
         connection: &mut Connection<'_, Box<Session>>,
         text: &str,
     ) -> Flow {
-        let Some(session) = connection.session() else { return Flow::Continue };
+        let Some(session) = connection.session() else {
+            return Flow::Continue;
+        };
         let socket = &self.mounts[usize::from(session.mount)].socket;
         dispatch::text(&self.endpoint, socket, local, connection, text)
     }
@@ -140,7 +166,10 @@ impl Protocol for ChannelsProtocol {
         payload: &[u8],
     ) -> Flow {
         if serializer::is_binary_push(payload) {
-            return Flow::Close(CloseCode::UNSUPPORTED, "binary payloads are not supported".into());
+            return Flow::Close(
+                CloseCode::UNSUPPORTED,
+                "binary payloads are not supported".into(),
+            );
         }
         self.endpoint.shard_counters(local.shard).malformed.add(1);
         Flow::Close(CloseCode::INTERNAL_ERROR, "malformed message".into())
@@ -151,12 +180,20 @@ impl Protocol for ChannelsProtocol {
             Command::Send { connection, frame } => _ = io.send(connection, &frame),
             Command::Broadcast(encoded) => self.broadcast(local, io, &encoded),
             Command::Joined { membership, reply } => self.joined(local, io, &membership, &reply),
-            Command::Ended { membership, ending, frame } => {
+            Command::Ended {
+                membership,
+                ending,
+                frame,
+            } => {
                 self.ended(local, io, &membership, ending, &frame);
             }
             Command::Connected { pending, outcome } => match outcome {
                 Ok(assigns) => {
-                    let Pending { connection, mount, version } = pending;
+                    let Pending {
+                        connection,
+                        mount,
+                        version,
+                    } = pending;
                     let mut session = Session::new(mount, version);
                     session.assign(&self.endpoint, assigns, connection, local.shard);
                     // A client that has gone meanwhile needs no answer.
@@ -167,17 +204,14 @@ impl Protocol for ChannelsProtocol {
         }
     }
 
-    fn closed(
-        &self,
-        local: &mut Local,
-        _: ConnectionId,
-        session: Box<Session>,
-        _: CloseReason,
-    ) {
+    fn closed(&self, local: &mut Local, _: ConnectionId, session: Box<Session>, _: CloseReason) {
         for mut entry in session.channels {
             if let Some(seat) = entry.seat.take() {
                 local.leave(session.version, seat);
-                self.endpoint.shard_counters(local.shard).channels.subtract(1);
+                self.endpoint
+                    .shard_counters(local.shard)
+                    .channels
+                    .subtract(1);
             }
             entry.inbox.erase().shutdown();
         }
@@ -204,7 +238,10 @@ impl ChannelsProtocol {
                 }
             }
         }
-        self.endpoint.shard_counters(local.shard).deliveries.add(deliveries);
+        self.endpoint
+            .shard_counters(local.shard)
+            .deliveries
+            .add(deliveries);
     }
 
     /// The reply first, then the end of a channel that was replaced, then broadcasts.
@@ -219,10 +256,17 @@ impl ChannelsProtocol {
         io.send(connection, reply);
         let counters = self.endpoint.shard_counters(local.shard);
         counters.joins_accepted.add(1);
-        let Some(session) = io.session(connection) else { return };
-        let Some(position) = session.position_of(membership.number) else { return };
+        let Some(session) = io.session(connection) else {
+            return;
+        };
+        let Some(position) = session.position_of(membership.number) else {
+            return;
+        };
         let entry = &mut session.channels[position];
-        let listener = Listener { connection, number: membership.number };
+        let listener = Listener {
+            connection,
+            number: membership.number,
+        };
         let table = local.table(membership.link.version);
         entry.phase = Phase::Joined;
         entry.seat = Some(table.join(membership.topic.shared(), listener));
@@ -249,7 +293,9 @@ impl ChannelsProtocol {
             Ending::Crashed => counters.channels_crashed.add(1),
             Ending::Closed => {}
         }
-        let Some(session) = io.session(connection) else { return };
+        let Some(session) = io.session(connection) else {
+            return;
+        };
         let Some(position) = session.position_of(membership.number) else {
             if session.take_leaving(membership.number) {
                 io.send(connection, frame);

@@ -55,7 +55,12 @@ pub(crate) struct Previous {
 
 impl Session {
     pub(crate) fn new(mount: u16, version: Version) -> Box<Self> {
-        Box::new(Self { mount, version, link: None, channels: SmallVec::new() })
+        Box::new(Self {
+            mount,
+            version,
+            link: None,
+            channels: SmallVec::new(),
+        })
     }
 
     /// Makes the link now, to hold `assigns`.
@@ -107,11 +112,15 @@ impl Session {
     }
 
     pub(crate) fn position(&self, topic: &str) -> Option<usize> {
-        self.channels.iter().position(|entry| *entry.membership.topic == *topic)
+        self.channels
+            .iter()
+            .position(|entry| *entry.membership.topic == *topic)
     }
 
     pub(crate) fn position_of(&self, number: u32) -> Option<usize> {
-        self.channels.iter().position(|entry| entry.membership.number == number)
+        self.channels
+            .iter()
+            .position(|entry| entry.membership.number == number)
     }
 
     /// Whether a channel that was leaving when it was replaced is still to be told of; forgets it.
@@ -119,7 +128,9 @@ impl Session {
         let is_it = |previous: &mut Box<Previous>| {
             previous.was_leaving && previous.membership.number == number
         };
-        self.channels.iter_mut().any(|entry| entry.previous.take_if(is_it).is_some())
+        self.channels
+            .iter_mut()
+            .any(|entry| entry.previous.take_if(is_it).is_some())
     }
 
     /// Takes a channel out. Memory of the last one is given back, unless it holds assigns.
@@ -127,7 +138,11 @@ impl Session {
         let entry = self.channels.swap_remove(position);
         if self.channels.is_empty() {
             self.channels.shrink_to_fit();
-            if self.link.as_ref().is_some_and(|link| link.assigns.is_empty()) {
+            if self
+                .link
+                .as_ref()
+                .is_some_and(|link| link.assigns.is_empty())
+            {
                 self.link = None;
             }
         }
