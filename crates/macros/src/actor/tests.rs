@@ -210,11 +210,11 @@ fn typed_methods_flatten_results_and_return_what_was_refused() {
     let method = |name| written.function("CounterRef", name).sig;
     assert_has(
         method("add"),
-        "fn add(&self, by: i64) -> ::vaxel::__macro::Call<i64>",
+        "fn add(&self, by: i64) -> ::vaxel::__macro::Call<i64, ::core::convert::Infallible, Counter_add>",
     );
     assert_has(
         method("load"),
-        "(&self, from: Db) -> ::vaxel::__macro::Call<i64, DbError>",
+        "(&self, from: Db) -> ::vaxel::__macro::Call<i64, DbError, Counter_load>",
     );
     assert_has(
         method("reset"),

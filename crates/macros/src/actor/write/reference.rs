@@ -67,7 +67,8 @@ impl Writer<'_> {
             }
         });
         quote! {
-            #[allow(dead_code)]
+            // A message type is as private as can be; that it shows in a signature harms nobody.
+            #[allow(dead_code, private_interfaces)]
             impl #impl_generics #reference #type_generics #where_clause {
                 #whereis
                 #(#methods)*
@@ -78,21 +79,18 @@ impl Writer<'_> {
     fn call_method(&self, handler: &Handler) -> TokenStream {
         let support = &self.support;
         let output = outside(&handler.function.output, self.block);
-        let message = self.packed(handler);
-        let (returned, constructor) = if !types::is_called(&output, "Result") {
-            (quote!(#support::Call<#output>), quote!(call))
+        let (ok, error) = if !types::is_called(&output, "Result") {
+            (quote!(#output), quote!(::core::convert::Infallible))
         } else if let Some((ok, error)) = types::result_arguments(&output) {
-            (quote!(#support::Call<#ok, #error>), quote!(call_flat))
+            (quote!(#ok), quote!(#error))
         } else {
-            let ok = quote!(<#output as #support::Outcome>::Ok);
-            let error = quote!(<#output as #support::Outcome>::Error);
-            (quote!(#support::Call<#ok, #error>), quote!(call_flat))
+            let outcome = quote!(<#output as #support::Outcome>);
+            (quote!(#outcome::Ok), quote!(#outcome::Error))
         };
-        self.method(
-            handler,
-            &returned,
-            &quote!(#support::#constructor(&self.0, #message)),
-        )
+        let (name, message) = (self.message_name(handler), self.packed(handler));
+        let (_, type_generics, _) = self.generics();
+        let returned = quote!(#support::Call<#ok, #error, #name #type_generics>);
+        self.method(handler, &returned, &quote!(#support::call(&self.0, #message)))
     }
 
     fn cast_method(&self, handler: &Handler) -> TokenStream {
