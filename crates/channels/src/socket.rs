@@ -12,6 +12,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vaxel_actor::{Recipient, System};
 
@@ -56,6 +57,7 @@ pub struct Socket {
     routes: Vec<Route>,
     connect: Option<Arc<dyn Connect>>,
     limits: Limits,
+    idle_timeout: Option<Duration>,
 }
 
 struct Route {
@@ -100,6 +102,13 @@ impl Socket {
     /// Sets the bounds of each connection.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How long a client may be silent before it is closed with 1001. Default: the connection
+    /// plane's limit, 60 s.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
         self
     }
 

@@ -189,7 +189,7 @@ impl<P: Protocol> Shard<P> {
             self.reap(protocol);
         }
         let now = Instant::now();
-        self.tick(now);
+        self.tick(protocol, now);
         self.handle.inbox.take(&mut self.taken);
         let has_mail = !self.taken.is_empty();
         if has_mail || self.is_resume_due(now) || !self.io.ended.is_empty() {

@@ -5,13 +5,15 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use axum::Router;
-use vaxel_actor::{Flusher, Supervisor, SupervisorRef, System};
+use vaxel_actor::System;
+use vaxel_actor::supervisor::SupervisorBuilder;
 use vaxel_channels::{ChannelsProtocol, Socket};
 use vaxel_net::{Drain, Limits, NetConfig, NetFlusher};
+use vaxel_runtime::Flusher;
 
 use crate::error::ServerError;
 use crate::http::{self, Draining};
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::signal::Stop;
 
 /// What a server is made of, and the one place where it is configured.
@@ -22,7 +24,7 @@ pub struct ServerBuilder {
     limits: Limits,
     drain: Drain,
     system: Option<System>,
-    supervisor: Option<Supervisor>,
+    supervisor: Option<SupervisorBuilder>,
     sockets: Vec<(String, Socket)>,
     http: Router,
 }
@@ -76,7 +78,7 @@ impl ServerBuilder {
 
     /// The application's supervision tree, started before the first client can connect and
     /// stopped after the last one has gone.
-    pub fn supervise(mut self, supervisor: Supervisor) -> Self {
+    pub fn supervise(mut self, supervisor: SupervisorBuilder) -> Self {
         self.supervisor = Some(supervisor);
         self
     }
@@ -105,7 +107,12 @@ impl ServerBuilder {
         let address = resolve(&self.listen).await?;
         let system = self.system.unwrap_or_else(System::current);
         let supervisor = match self.supervisor {
-            Some(supervisor) => Some(supervise(&system, supervisor).await?),
+            Some(supervisor) => Some(
+                supervisor
+                    .start_in(&system)
+                    .await
+                    .map_err(ServerError::Supervisor)?,
+            ),
             None => None,
         };
         let mut config = NetConfig::new(address);
@@ -119,7 +126,9 @@ impl ServerBuilder {
         let net = match vaxel_net::start(config, protocol, router, runtime) {
             Ok(net) => net,
             Err(error) => {
-                stop(supervisor).await;
+                if let Some(supervisor) = supervisor {
+                    server::stop(&supervisor).await;
+                }
                 return Err(error.into());
             }
         };

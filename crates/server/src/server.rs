@@ -113,9 +113,7 @@ impl Server {
 
     async fn finish(self) {
         if let Some(supervisor) = &self.supervisor {
-            let exit = supervisor.exit();
-            supervisor.shutdown();
-            exit.await;
+            stop(supervisor).await;
         }
         let net = self.net;
         // It joins threads, which an async task must not wait for.
@@ -126,4 +124,11 @@ impl Server {
             tracing::error!("the connection plane panicked while it shut down");
         }
     }
+}
+
+/// Stops a supervision tree and waits for its end.
+pub(crate) async fn stop(supervisor: &SupervisorRef) {
+    let exit = supervisor.exit();
+    supervisor.shutdown();
+    exit.await;
 }

@@ -1,14 +1,16 @@
 //! Channels as a protocol of the connection plane.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
-use vaxel_actor::{Batch, System};
+use vaxel_actor::System;
 use vaxel_net::{
     CloseReason, Connection, ConnectionId, Flow, Protocol, ShardHandle, ShardIo, Upgrade,
     UpgradeRequest,
 };
 use vaxel_pubsub::{Seat, SubscriberTable};
+use vaxel_runtime::Batch;
 use vaxel_websocket::{CloseCode, Frame};
 
 use crate::channel::membership::Membership;
@@ -202,6 +204,10 @@ impl Protocol for ChannelsProtocol {
                 Err(refusal) => io.refuse(pending.connection, refusal.status()),
             },
         }
+    }
+
+    fn idle_timeout(&self, session: &Box<Session>) -> Option<Duration> {
+        self.mounts[usize::from(session.mount)].socket.idle_timeout
     }
 
     fn closed(&self, local: &mut Local, _: ConnectionId, session: Box<Session>, _: CloseReason) {
