@@ -5,8 +5,6 @@
 //! the actor on ours. tokio's cooperative budget does not apply to handlers; the turn budget of
 //! the actor's worker does.
 
-use std::sync::Arc;
-
 use tokio::runtime::Handle;
 use vaxel_runtime::{Event, System, SystemBuilder};
 
@@ -21,7 +19,7 @@ pub fn system_beside(handle: &Handle) -> SystemBuilder {
             let _inside = handle.enter();
             work();
         })
-        .on_event(Arc::new(log))
+        .on_event(log)
 }
 
 /// Writes a line per event; texts from user code are bounded by the runtime.
@@ -30,7 +28,12 @@ fn log(event: &Event) {
         Event::ActorCrashed { actor, pid, reason } => {
             tracing::error!(target: "vaxel", actor, ?pid, %reason, "actor crashed");
         }
-        Event::HandlerStuck { worker, actor, message, replaced } => {
+        Event::HandlerStuck {
+            worker,
+            actor,
+            message,
+            replaced,
+        } => {
             tracing::warn!(
                 target: "vaxel",
                 actor,

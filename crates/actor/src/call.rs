@@ -45,10 +45,12 @@ impl<T, E, M: Message<Reply: Flatten<T, E>>> Future for Call<T, E, M> {
     type Output = Result<T, CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.inner).poll(cx).map(|answer| match answer {
-            Ok(reply) => reply.flatten().map_err(CallError::Handler),
-            Err(error) => Err(error.widen()),
-        })
+        Pin::new(&mut self.inner)
+            .poll(cx)
+            .map(|answer| match answer {
+                Ok(reply) => reply.flatten().map_err(CallError::Handler),
+                Err(error) => Err(error.widen()),
+            })
     }
 }
 
@@ -96,7 +98,10 @@ where
     A: Actor + Handler<M>,
     M: Message<Reply: Flatten<T, E>>,
 {
-    Call { inner: actor.call(message), yields: PhantomData }
+    Call {
+        inner: actor.call(message),
+        yields: PhantomData,
+    }
 }
 
 /// Sends a message without an answer; a refused one is unpacked into the arguments it was made of.
@@ -113,6 +118,10 @@ where
     actor.cast(message).map_err(|refused| {
         let is_full = refused.is_full();
         let arguments = unpack(refused.into_message());
-        if is_full { SendError::Full(arguments) } else { SendError::Closed(arguments) }
+        if is_full {
+            SendError::Full(arguments)
+        } else {
+            SendError::Closed(arguments)
+        }
     })
 }

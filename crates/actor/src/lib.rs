@@ -25,7 +25,7 @@ pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
     ExitReason, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient, RegisterError,
-    SendError, System, SystemBuilder, Time, TaskError, TimerRef, TypeStats, Watchable, time,
+    SendError, System, SystemBuilder, TaskError, Time, TimerRef, TypeStats, Watchable, time,
 };
 
 /// What most files that define actors need.

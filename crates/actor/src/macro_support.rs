@@ -67,12 +67,18 @@ mod tests {
     fn an_error_is_told_with_its_causes() {
         let error = Failure(Store(io::Error::other("disk full")));
         let reason = (&error).reason();
-        assert_eq!(text(&reason), "error: the store cannot be opened: disk full");
+        assert_eq!(
+            text(&reason),
+            "error: the store cannot be opened: disk full"
+        );
     }
 
     #[test]
     fn what_can_be_shown_is_told_and_a_reason_stays_itself() {
         assert_eq!(text(&(&Failure("no port")).reason()), "error: no port");
-        assert_eq!((&Failure(ExitReason::Shutdown)).reason(), ExitReason::Shutdown);
+        assert_eq!(
+            (&Failure(ExitReason::Shutdown)).reason(),
+            ExitReason::Shutdown
+        );
     }
 }

@@ -49,8 +49,14 @@ impl Program {
         }
         let system = builder.build();
         system.make_default();
-        let running = Running { system, runtime: Some(runtime) };
-        let runtime = running.runtime.as_ref().expect("it goes when this is dropped");
+        let running = Running {
+            system,
+            runtime: Some(runtime),
+        };
+        let runtime = running
+            .runtime
+            .as_ref()
+            .expect("it goes when this is dropped");
         runtime.block_on(body)
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that is no WebSocket: driven by hyper on the shard, answered on the shared runtime.
 
+mod answer;
 mod rewind;
 mod task;
 
@@ -21,8 +22,9 @@ use tower_service::Service;
 use crate::admission::Guest;
 use crate::counters::Counters;
 use crate::limits::Limits;
+use answer::Answer;
 use rewind::Rewind;
-use task::{Answer, HandlerTask};
+use task::HandlerTask;
 
 /// Who sent a request: an extension of every request given to the HTTP service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,10 +107,10 @@ where
         let counters = Arc::clone(&counters);
         async move {
             Ok::<_, Infallible>(match task.await {
-                Some(response) => response.map(Answer::of),
+                Some(response) => response,
                 None => {
                     counters.http_panics.add(1);
-                    let mut response = Response::new(Answer::empty());
+                    let mut response = Response::new(Answer::Empty);
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                     response
                 }

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 use thiserror::Error;
+use vaxel_runtime::Flusher;
 
 use crate::counters::Counters;
 use crate::net::Drain;
@@ -263,8 +264,11 @@ pub fn flush_pending() {
     });
 }
 
-/// While a thread holds one, its pushes wake nobody until [`flush_pending`]. For worker threads
-/// that call it often; dropping the last one calls it once more.
+/// While a thread holds one, its pushes wake nobody until [`flush_pending`]. Dropping the last one
+/// calls it once more.
+///
+/// For the workers of an actor system whose flushers include a [`NetFlusher`]: held by the hook
+/// given to [`around_worker`](vaxel_runtime::SystemBuilder::around_worker).
 #[derive(Debug)]
 #[must_use = "wakes are deferred only while this is held"]
 pub struct DeferWakes {
@@ -292,16 +296,17 @@ impl Drop for DeferWakes {
     }
 }
 
-/// What the actor runtime calls so that deferred wakes are not deferred for long.
+/// What the actor runtime calls so that deferred wakes are not deferred for long: goes to
+/// [`System::add_flusher`](vaxel_runtime::System::add_flusher).
 #[derive(Clone, Debug)]
 pub struct NetFlusher {
     pub(crate) bells: Arc<[Arc<Bell>]>,
 }
 
-impl NetFlusher {
+impl Flusher for NetFlusher {
     /// On a thread that defers its wakes: [`flush_pending`]. On any other, such as a watchdog that
     /// found a worker stuck: wakes every shard that sleeps and has mail, whoever brought it.
-    pub fn flush(&self) {
+    fn flush(&self) {
         if DEFERS.get() > 0 {
             flush_pending();
         } else {
@@ -371,6 +376,47 @@ mod tests {
         shard.push(1).unwrap();
         std::thread::spawn(move || flusher.flush()).join().unwrap();
         assert_eq!(wakes(&shard), 1);
+    }
+
+    #[test]
+    fn no_wake_is_lost() {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+        let shard = shard(1_000_000);
+        let sleeper = shard.clone();
+        let consumer = std::thread::spawn(move || {
+            let (mut taken, mut count) = (Vec::new(), 0);
+            while count < 100_000 {
+                sleeper.inbox.take(&mut taken);
+                count += taken.drain(..).count();
+                if count < 100_000 && sleeper.inbox.try_sleep() {
+                    let event = sleeper.inbox.event();
+                    let mut waits = [PollFd::new(event, PollFlags::IN)];
+                    let patience = Timespec {
+                        tv_sec: 20,
+                        tv_nsec: 0,
+                    };
+                    assert_eq!(poll(&mut waits, Some(&patience)), Ok(1), "awaited a wake");
+                    rustix::io::read(event, &mut [0; 8]).unwrap();
+                    sleeper.inbox.wake();
+                }
+            }
+        });
+        let push = |shard: ShardHandle<u32>| {
+            move || {
+                let _defer = DeferWakes::new();
+                for number in 0..50_000 {
+                    shard.push(number).unwrap();
+                    if number % 7 == 0 {
+                        flush_pending();
+                    }
+                }
+            }
+        };
+        let pushers = [push(shard.clone()), push(shard)].map(std::thread::spawn);
+        for thread in pushers.into_iter().chain([consumer]) {
+            thread.join().unwrap();
+        }
     }
 
     #[test]

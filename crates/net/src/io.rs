@@ -176,11 +176,7 @@ impl<S> ShardIo<S> {
             return Err(session);
         };
         let key = match request.websocket_key() {
-            Ok(key) if request.is_upgrade() => key,
-            Ok(_) => {
-                self.answer_refusal(id, 400);
-                return Err(session);
-            }
+            Ok(key) => key,
             Err(error) => {
                 self.answer_refusal(id, error.status());
                 return Err(session);

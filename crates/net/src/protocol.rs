@@ -28,7 +28,8 @@ pub trait Protocol: Send + Sync + Sized + 'static {
     type Local: 'static;
     /// What other threads can ask of a shard, see [`ShardHandle::push`].
     type Command: Send + 'static;
-    /// Held while a batch of callbacks runs, see [`pass`](Self::pass). `()` when not needed.
+    /// Held while a batch of callbacks runs, see [`pass`](Self::pass):
+    /// [`Batch<'a>`](vaxel_runtime::Batch), or `()` when not needed.
     type Pass<'a>;
 
     /// Makes a shard's state, on its thread, before the first connection. The handle is the
@@ -36,8 +37,9 @@ pub trait Protocol: Send + Sync + Sized + 'static {
     fn local(&self, shard: &ShardHandle<Self::Command>) -> Self::Local;
 
     /// Called before the callbacks of a pass over the ready connections, and again before those
-    /// of the inbox; dropped after the last of them. The place for a batch guard of the actor
-    /// runtime, so that workers are woken for a batch of messages and not for each.
+    /// of the inbox; dropped after the last of them. The place for
+    /// [`System::batch`](vaxel_runtime::System::batch), so that workers are woken for a batch of
+    /// messages and not for each.
     fn pass(&self) -> Self::Pass<'_>;
 
     /// Decides about the first request of a connection, whatever its method and path.

@@ -78,11 +78,19 @@ impl Children {
 
     /// Keeps an added child under the id that [`next_added`](Self::next_added) gave.
     pub(super) fn add(&mut self, id: ChildId, child: Child, extra: Extra) {
-        let Extra { policy, name, supervisor } = extra;
-        let policy = self.policies.iter().position(|known| *known == policy).unwrap_or_else(|| {
-            self.policies.push(policy);
-            self.policies.len() - 1
-        });
+        let Extra {
+            policy,
+            name,
+            supervisor,
+        } = extra;
+        let policy = self
+            .policies
+            .iter()
+            .position(|known| *known == policy)
+            .unwrap_or_else(|| {
+                self.policies.push(policy);
+                self.policies.len() - 1
+            });
         let added = Added {
             child,
             generation: generation(id),
@@ -93,15 +101,27 @@ impl Children {
         let index = self.added.insert(added);
         debug_assert_eq!(index, id.0 as u32, "the index was promised");
         self.names.extend(name.map(|name| (id, name)));
-        self.supervisors.extend(supervisor.map(|supervisor| (id, supervisor)));
+        self.supervisors
+            .extend(supervisor.map(|supervisor| (id, supervisor)));
     }
 
     /// The record of a child that has not ended.
     pub(super) fn record(&mut self, id: ChildId) -> Option<Record<'_>> {
         if generation(id) == 0 {
-            let Fixed { spec, child, restarts, phase, .. } = self.fixed.get_mut(id.0 as usize)?;
+            let Fixed {
+                spec,
+                child,
+                restarts,
+                phase,
+                ..
+            } = self.fixed.get_mut(id.0 as usize)?;
             let child = child.as_ref()?;
-            return Some(Record { child, policy: spec.policy(), restarts, phase });
+            return Some(Record {
+                child,
+                policy: spec.policy(),
+                restarts,
+                phase,
+            });
         }
         let added = self.added.get_mut(id.0 as u32)?;
         (added.generation == generation(id)).then_some(Record {
@@ -118,7 +138,9 @@ impl Children {
         self.supervisors.clear();
         let policies = &self.policies;
         let added = self.added.drain();
-        added.map(|added| (added.child, policies[added.policy as usize].shutdown)).collect()
+        added
+            .map(|added| (added.child, policies[added.policy as usize].shutdown))
+            .collect()
     }
 
     /// A fixed child that has ended and stays on record.
@@ -156,8 +178,7 @@ impl Children {
         let fixed = self.fixed.iter();
         ChildCounts {
             total: self.fixed.len() + self.added.len(),
-            active: fixed.clone().filter(|fixed| fixed.child.is_some()).count()
-                + self.added.len(),
+            active: fixed.clone().filter(|fixed| fixed.child.is_some()).count() + self.added.len(),
             supervisors: fixed
                 .filter(|fixed| fixed.spec.policy().kind == ChildKind::Supervisor)
                 .count()
@@ -171,13 +192,25 @@ impl Children {
         let fixed = self.fixed.iter().enumerate().map(|(index, fixed)| {
             let id = ChildId(index as u64);
             let parts = (fixed.child.as_ref(), fixed.phase, fixed.restarts);
-            info(id, parts, fixed.spec.policy(), fixed.spec.name(), fixed.supervisor.as_ref())
+            info(
+                id,
+                parts,
+                fixed.spec.policy(),
+                fixed.spec.name(),
+                fixed.supervisor.as_ref(),
+            )
         });
         let added = self.added.iter().map(|(index, added)| {
             let id = ChildId(u64::from(added.generation) << 32 | u64::from(index));
             let parts = (Some(&added.child), added.phase, added.restarts);
             let policy = self.policies[added.policy as usize];
-            info(id, parts, policy, self.names.get(&id), self.supervisors.get(&id))
+            info(
+                id,
+                parts,
+                policy,
+                self.names.get(&id),
+                self.supervisors.get(&id),
+            )
         });
         fixed.chain(added).take(limit).collect()
     }

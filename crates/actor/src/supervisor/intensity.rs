@@ -17,12 +17,20 @@ pub(crate) struct Intensity {
 
 impl Intensity {
     pub(crate) fn new(max: u32, within: Duration) -> Self {
-        Self { max, within, recent: VecDeque::new() }
+        Self {
+            max,
+            within,
+            recent: VecDeque::new(),
+        }
     }
 
     /// Notes a restart at `now`, measured from any fixed moment. True: that was one too many.
     pub(crate) fn is_exceeded_at(&mut self, now: Duration) -> bool {
-        while self.recent.front().is_some_and(|then| now.saturating_sub(*then) > self.within) {
+        while self
+            .recent
+            .front()
+            .is_some_and(|then| now.saturating_sub(*then) > self.within)
+        {
             self.recent.pop_front();
         }
         if self.recent.len() >= self.max as usize {
@@ -45,7 +53,10 @@ mod tests {
     fn one_more_than_allowed_within_the_window_is_too_many() {
         let mut three = Intensity::new(3, Duration::from_secs(5));
         assert!(![0, 10, 20].into_iter().any(|ms| at(&mut three, ms)));
-        assert!(at(&mut three, 5_000), "the first is still inside the window, at its very edge");
+        assert!(
+            at(&mut three, 5_000),
+            "the first is still inside the window, at its very edge"
+        );
     }
 
     #[test]

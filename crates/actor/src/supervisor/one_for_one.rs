@@ -13,12 +13,16 @@ use super::{Restart, poll};
 /// An incarnation of a child has ended: start another, or let it go.
 pub(super) fn child_ended(
     supervisor: &mut Supervisor,
-    ChildExit { tag, pid, reason, .. }: ChildExit,
+    ChildExit {
+        tag, pid, reason, ..
+    }: ChildExit,
     cx: &mut Context<Supervisor>,
 ) {
     let id = ChildId(tag);
     // A child that was never taken in, because its name was taken, may still end.
-    let Some(record) = supervisor.children.record(id) else { return };
+    let Some(record) = supervisor.children.record(id) else {
+        return;
+    };
     let wanted = *record.phase == Phase::Live && wants_restart(record.policy.restart, &reason);
     let failed_first_start =
         *record.restarts == 0 && matches!(poll::now(record.child.started()), Some(Err(_)));
@@ -27,7 +31,10 @@ pub(super) fn child_ended(
         supervisor.children.let_go(id);
         return;
     }
-    if supervisor.intensity.is_exceeded_at(cx.system().now().since_start()) {
+    if supervisor
+        .intensity
+        .is_exceeded_at(cx.system().now().since_start())
+    {
         supervisor.publish(id, ChildChange::Ended { pid, reason }, cx);
         supervisor.publish(id, ChildChange::IntensityExceeded, cx);
         supervisor.children.let_go(id);
@@ -38,7 +45,15 @@ pub(super) fn child_ended(
     let restarts = *record.restarts;
     record.child.restart();
     supervisor.children.count_restart();
-    supervisor.publish(id, ChildChange::Restarted { old: pid, reason, restarts }, cx);
+    supervisor.publish(
+        id,
+        ChildChange::Restarted {
+            old: pid,
+            reason,
+            restarts,
+        },
+        cx,
+    );
 }
 
 fn wants_restart(restart: Restart, reason: &ExitReason) -> bool {

@@ -1,7 +1,8 @@
 //! The supervisor as an actor: its messages and its life.
 
 use vaxel_runtime::{
-    Actor, ActorRef, ChildExit, Context, Exit, ExitReason, Handler, Mailbox, Message, Recipient, Started,
+    Actor, ActorRef, ChildExit, Context, Exit, ExitReason, Handler, Mailbox, Message, Recipient,
+    Started,
 };
 
 use super::builder::{FailedChild, SupervisorBuilder};
@@ -58,23 +59,40 @@ impl Supervisor {
         cx: &mut Context<Self>,
     ) -> Result<(), FailedChild> {
         let failed = |spec: &dyn AnySpec, reason| FailedChild {
-            child: spec.name().cloned().unwrap_or_else(|| spec.policy().actor.into()),
+            child: spec
+                .name()
+                .cloned()
+                .unwrap_or_else(|| spec.policy().actor.into()),
             reason,
         };
         let id = self.children.next_fixed();
         let launched = spec.launch(&cx.system(), &cx.me().recipient(), id.0);
         let Launched { child, supervisor } =
             launched.map_err(|taken| failed(&*spec, ExitReason::error(taken)))?;
-        child.started().await.map_err(|reason| failed(&*spec, reason))?;
+        child
+            .started()
+            .await
+            .map_err(|reason| failed(&*spec, reason))?;
         let child = Some(child);
-        self.children.fixed.push(Fixed { spec, child, supervisor, restarts: 0, phase: Phase::Live });
+        self.children.fixed.push(Fixed {
+            spec,
+            child,
+            supervisor,
+            restarts: 0,
+            phase: Phase::Live,
+        });
         Ok(())
     }
 
     pub(super) fn publish(&mut self, child: ChildId, change: ChildChange, cx: &Context<Self>) {
         if !self.subscribers.is_empty() {
             let name = self.children.name(child);
-            self.subscribers.tell(&ChildEvent { supervisor: cx.pid(), child, name, change });
+            self.subscribers.tell(&ChildEvent {
+                supervisor: cx.pid(),
+                child,
+                name,
+                change,
+            });
         }
     }
 }
@@ -119,7 +137,15 @@ impl<A: Actor> Handler<StartChild<A>> for Supervisor {
         let (child, actor) = spec.launch(&cx.system(), &cx.me().recipient(), id.0)?;
         let (started, pid) = (child.started(), child.pid());
         let supervisor = SupervisorRef::of(&actor);
-        self.children.add(id, child, Extra { policy, name, supervisor });
+        self.children.add(
+            id,
+            child,
+            Extra {
+                policy,
+                name,
+                supervisor,
+            },
+        );
         self.publish(id, ChildChange::Started { pid }, cx);
         Ok(Begun { actor, started })
     }
@@ -182,9 +208,13 @@ impl Handler<RestartChild> for Supervisor {
         RestartChild(id): RestartChild,
         cx: &mut Context<Self>,
     ) -> Result<Option<Started>, StartChildError> {
-        let Some(fixed) = self.children.stopped(id) else { return Ok(None) };
+        let Some(fixed) = self.children.stopped(id) else {
+            return Ok(None);
+        };
         let Launched { child, supervisor } =
-            fixed.spec.launch(&cx.system(), &cx.me().recipient(), id.0)?;
+            fixed
+                .spec
+                .launch(&cx.system(), &cx.me().recipient(), id.0)?;
         let (started, pid) = (child.started(), child.pid());
         (fixed.child, fixed.supervisor) = (Some(child), supervisor);
         (fixed.restarts, fixed.phase) = (0, Phase::Live);

@@ -3,13 +3,16 @@
 use std::any::Any;
 use std::ops::Deref;
 
-use vaxel_runtime::{Actor, ActorRef, CallError, ExitReason, Recipient, RegisterError, Started, System};
+use vaxel_runtime::{
+    Actor, ActorRef, CallError, ExitReason, Recipient, RegisterError, Started, System,
+};
 
+use super::ChildSpec;
 use super::info::{ChildCounts, ChildEvent, ChildId, ChildInfo};
 use super::process::{
-    Begun, CountChildren, RestartChild, StartChild, Subscribe, Supervisor, TerminateChild, WhichChildren,
+    Begun, CountChildren, RestartChild, StartChild, Subscribe, Supervisor, TerminateChild,
+    WhichChildren,
 };
-use super::ChildSpec;
 use crate::call::call;
 
 /// A reference to a [`Supervisor`]: cheap to clone, valid across restarts.
@@ -41,7 +44,10 @@ impl SupervisorRef {
 
     pub(super) fn of<A: Actor>(actor: &ActorRef<A>) -> Option<Self> {
         let actor: &dyn Any = actor;
-        actor.downcast_ref::<ActorRef<Supervisor>>().cloned().map(SupervisorRef)
+        actor
+            .downcast_ref::<ActorRef<Supervisor>>()
+            .cloned()
+            .map(SupervisorRef)
     }
 
     /// Adds a child, starts it, and waits for its `init`.
@@ -110,7 +116,11 @@ impl SupervisorRef {
     /// # Errors
     /// When the supervisor does not answer.
     pub async fn which_children(&self) -> Result<Vec<ChildInfo>, CallError> {
-        self.0.call(WhichChildren { limit: CHILDREN_LISTED_MAX }).await
+        self.0
+            .call(WhichChildren {
+                limit: CHILDREN_LISTED_MAX,
+            })
+            .await
     }
 
     /// Has every later change among the children sent to `to`, which loses those that find its

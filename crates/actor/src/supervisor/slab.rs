@@ -27,7 +27,11 @@ struct Chunk<T> {
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Self { chunks: Vec::new(), open: Vec::new(), len: 0 }
+        Self {
+            chunks: Vec::new(),
+            open: Vec::new(),
+            len: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -57,11 +61,6 @@ impl<T> Slab<T> {
             self.open.pop();
         }
         index
-    }
-
-    pub(crate) fn get(&self, index: u32) -> Option<&T> {
-        let chunk = self.chunks.get(index as usize / CHUNK)?;
-        chunk.slots.get(index as usize % CHUNK)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
@@ -108,7 +107,12 @@ impl<T> Slab<T> {
         let at = self.open.last().copied().unwrap_or_else(|| {
             let at = self.chunks.len() as u32;
             let slots = Box::default();
-            self.chunks.push(Chunk { slots, used: 0, first_free: 0, is_open: true });
+            self.chunks.push(Chunk {
+                slots,
+                used: 0,
+                first_free: 0,
+                is_open: true,
+            });
             self.open.push(at);
             at
         });
@@ -137,10 +141,15 @@ mod tests {
         let mut slab = Slab::new();
         let indices: Vec<u32> = (0..1_000).map(|n| slab.insert(n)).collect();
         assert_eq!(slab.len(), 1_000);
-        assert!(indices.iter().enumerate().all(|(n, index)| slab.get(*index) == Some(&n)));
+        assert!(
+            indices
+                .iter()
+                .enumerate()
+                .all(|(n, index)| slab.get_mut(*index) == Some(&mut n.clone()))
+        );
         assert_eq!(slab.remove(indices[300]), Some(300));
         assert_eq!(slab.remove(indices[300]), None);
-        assert_eq!(slab.get(indices[300]), None);
+        assert_eq!(slab.get_mut(indices[300]), None);
         assert_eq!(slab.next_index(), indices[300]);
         assert_eq!(slab.insert(7), indices[300]);
     }
@@ -163,16 +172,24 @@ mod tests {
         let (mut slab, mut map) = (Slab::new(), HashMap::new());
         let mut random = 1u64;
         for step in 0..20_000u64 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             let victim = (random >> 33) as u32 % 2_000;
             if random >> 63 == 0 {
                 let index = slab.insert(step);
-                assert!(map.insert(index, step).is_none(), "index {index} was given twice");
+                assert!(
+                    map.insert(index, step).is_none(),
+                    "index {index} was given twice"
+                );
             } else {
                 assert_eq!(slab.remove(victim), map.remove(&victim));
             }
         }
         assert_eq!(slab.len(), map.len());
-        assert!(slab.iter().all(|(index, value)| map.get(&index) == Some(value)));
+        assert!(
+            slab.iter()
+                .all(|(index, value)| map.get(&index) == Some(value))
+        );
     }
 }

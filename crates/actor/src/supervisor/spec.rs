@@ -138,7 +138,9 @@ impl<A: Actor> ChildSpec<A> {
         parent: &Recipient<ChildExit>,
         tag: u64,
     ) -> Result<(Child, ActorRef<A>), RegisterError> {
-        let ChildSpec { args, copy, name, .. } = self;
+        let ChildSpec {
+            args, copy, name, ..
+        } = self;
         let (child, actor) = system.spawn_child::<A>(move || copy(&args), parent, tag);
         if let Some(name) = name {
             system.register(&name, &actor)?;
@@ -198,6 +200,9 @@ impl<A: Actor> AnySpec for ChildSpec<A> {
         tag: u64,
     ) -> Result<Launched, RegisterError> {
         let (child, actor) = self.clone().launch(system, parent, tag)?;
-        Ok(Launched { child, supervisor: SupervisorRef::of(&actor) })
+        Ok(Launched {
+            child,
+            supervisor: SupervisorRef::of(&actor),
+        })
     }
 }

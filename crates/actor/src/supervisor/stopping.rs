@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vaxel_runtime::{Child, time};
 
-use super::children::{Children, Phase};
+use super::children::Children;
 use super::spec::Shutdown;
 use crate::durations::secs;
 

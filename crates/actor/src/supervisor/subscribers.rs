@@ -26,6 +26,7 @@ impl Subscribers {
 
     /// Tells everyone who has room; who has ended is forgotten.
     pub(super) fn tell(&mut self, event: &ChildEvent) {
-        self.0.retain(|to| !matches!(to.cast(event.clone()), Err(SendError::Closed(_))));
+        self.0
+            .retain(|to| !matches!(to.cast(event.clone()), Err(SendError::Closed(_))));
     }
 }

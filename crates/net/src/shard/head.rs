@@ -63,8 +63,7 @@ impl<P: Protocol> Shard<P> {
             None => Upgrade::Refuse { status: 500 },
             // A request that can never be accepted need not wait for its decision.
             Some(Upgrade::Defer) => match head.websocket_key() {
-                Ok(_) if head.is_upgrade() => Upgrade::Defer,
-                Ok(_) => Upgrade::Refuse { status: 400 },
+                Ok(_) => Upgrade::Defer,
                 Err(error) => Upgrade::Refuse {
                     status: error.status(),
                 },

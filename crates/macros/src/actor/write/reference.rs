@@ -90,7 +90,11 @@ impl Writer<'_> {
         let (name, message) = (self.message_name(handler), self.packed(handler));
         let (_, type_generics, _) = self.generics();
         let returned = quote!(#support::Call<#ok, #error, #name #type_generics>);
-        self.method(handler, &returned, &quote!(#support::call(&self.0, #message)))
+        self.method(
+            handler,
+            &returned,
+            &quote!(#support::call(&self.0, #message)),
+        )
     }
 
     fn cast_method(&self, handler: &Handler) -> TokenStream {

@@ -64,15 +64,15 @@ impl Writer<'_> {
         // The binder keeps the bound from being judged before somebody asks for a child.
         let bounds = self.block.init.function.arguments.iter().map(|argument| {
             let ty = &argument.ty;
-            quote!(for<'__clone> #ty: ::core::clone::Clone + ::core::marker::Sync)
+            quote!(for<'__clone> #ty: ::core::clone::Clone)
         });
         quote! {
             /// The specification of such an actor as a supervisor's child.
-            #visibility fn child(#(#parameters),*) -> #support::ChildSpec
+            #visibility fn child(#(#parameters),*) -> #support::ChildSpec<Self>
             where
                 #(#bounds),*
             {
-                #support::ChildSpec::new::<Self>(#packed)
+                #support::ChildSpec::new(#packed)
             }
         }
     }
