@@ -8,8 +8,7 @@ use axum::Router;
 use vaxel_actor::System;
 use vaxel_actor::supervisor::SupervisorBuilder;
 use vaxel_channels::{ChannelsProtocol, Socket};
-use vaxel_net::{Drain, Limits, NetConfig, NetFlusher};
-use vaxel_runtime::Flusher;
+use vaxel_net::{Drain, Limits, NetConfig};
 
 use crate::error::ServerError;
 use crate::http::{self, Draining};
@@ -27,7 +26,10 @@ pub struct ServerBuilder {
     supervisor: Option<SupervisorBuilder>,
     sockets: Vec<(String, Socket)>,
     http: Router,
+    on_listening: Option<OnListening>,
 }
+
+type OnListening = Box<dyn FnOnce(&Server) + Send>;
 
 impl Default for ServerBuilder {
     fn default() -> Self {
@@ -40,6 +42,7 @@ impl Default for ServerBuilder {
             supervisor: None,
             sockets: Vec::new(),
             http: Router::new(),
+            on_listening: None,
         }
     }
 }
@@ -96,6 +99,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Is called once clients can connect. With [`run`](Self::run), signals are watched by then.
+    pub fn on_listening(mut self, hook: impl FnOnce(&Server) + Send + 'static) -> Self {
+        self.on_listening = Some(Box::new(hook));
+        self
+    }
+
     /// Starts the server. Needs a tokio runtime, on which HTTP handlers run.
     ///
     /// # Errors
@@ -132,16 +141,20 @@ impl ServerBuilder {
                 return Err(error.into());
             }
         };
-        system.add_flusher(Arc::new(ShardWakes(net.flusher())));
+        system.add_flusher(Arc::new(net.flusher()));
         tracing::info!(address = %net.address(), shards = net.shards().len(), "listening");
-        Ok(Server {
+        let server = Server {
             system,
             supervisor,
             endpoint,
             net,
             draining,
             drain: self.drain,
-        })
+        };
+        if let Some(hook) = self.on_listening {
+            hook(&server);
+        }
+        Ok(server)
     }
 
     /// Starts the server and stops it on SIGTERM or SIGINT; returns when it has stopped.
@@ -165,13 +178,4 @@ async fn resolve(listen: &str) -> Result<SocketAddr, ServerError> {
     addresses
         .next()
         .ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))
-}
-
-/// Wakes the shards that workers have left mail for.
-struct ShardWakes(NetFlusher);
-
-impl Flusher for ShardWakes {
-    fn flush(&self) {
-        self.0.flush();
-    }
 }

@@ -58,23 +58,6 @@ impl Server {
         self.endpoint.counters()
     }
 
-    /// Serves until SIGTERM or SIGINT, then stops in order.
-    ///
-    /// # Errors
-    /// When the signals cannot be watched; the server is stopped then.
-    pub async fn run(self) -> Result<(), crate::ServerError> {
-        match Stop::new() {
-            Ok(mut stop) => {
-                self.run_until(&mut stop).await;
-                Ok(())
-            }
-            Err(error) => {
-                self.shutdown().await;
-                Err(crate::ServerError::Signals(error))
-            }
-        }
-    }
-
     /// Stops the server: no new connections, 1012 to the clients in batches, channels terminate,
     /// then the supervision tree stops from right to left.
     ///

@@ -52,13 +52,18 @@ impl Program {
         output
     }
 
-    /// Workers hold a handle of the runtime, so that its timers, sockets and tasks work inside
-    /// handlers, and leave the waking of shards to the end of a batch of messages.
+    /// All threads of the system hold a handle of the runtime, so that its timers, sockets and
+    /// tasks work inside handlers. Workers leave the waking of shards to the end of a batch of
+    /// messages; the other threads have no such end, and the watchdog wakes in place of a worker
+    /// that is stuck.
     fn system(&self, runtime: &Runtime) -> System {
         let handle = runtime.handle().clone();
         let builder = System::builder().on_event(log).around_worker(move |work| {
             let _runtime = handle.enter();
-            let _wakes = DeferWakes::new();
+            let is_worker = std::thread::current()
+                .name()
+                .is_some_and(|name| name.contains("-worker-"));
+            let _wakes = is_worker.then(DeferWakes::new);
             work();
         });
         match self.workers {

@@ -19,15 +19,25 @@ const PORTS: std::ops::Range<u16> = 12_000..32_000;
 /// Accepts everybody and does what each event asks for.
 struct Room;
 
+#[derive(Deserialize)]
+#[serde(crate = "vaxel::serde")]
+struct JoinRoom {
+    /// What the join is answered with.
+    reply: Option<vaxel::serde_json::Value>,
+}
+
 impl Channel for Room {
-    type Params = Ignored;
+    type Params = JoinRoom;
 
     async fn join(
         _: &Topic,
-        _: Ignored,
+        params: JoinRoom,
         _: &mut ChannelContext<'_, Self>,
     ) -> Result<Joined<Self>, Refusal> {
-        Ok(Room.into())
+        Ok(match params.reply {
+            Some(reply) => Joined::new(Room).reply(reply),
+            None => Room.into(),
+        })
     }
 
     async fn handle_in(
@@ -100,19 +110,20 @@ fn server(listen: &str) -> vaxel::ServerBuilder {
         .listen(listen)
         .socket("/socket", socket())
         .socket("/fast", socket().idle_timeout(FAST_IDLE_TIMEOUT))
+        .on_listening(announce)
 }
 
-/// Starts on the given address or on the first free port.
-async fn start() -> Result<Server, ServerError> {
+/// Runs on the given address or on the first free port.
+async fn run() -> Result<(), ServerError> {
     let mut args = std::env::args().skip(1);
     if let (Some("--listen"), Some(listen)) = (args.next().as_deref(), args.next()) {
-        return server(&listen).start().await;
+        return server(&listen).run().await;
     }
     // Servers of several suites start at the same time; different beginnings keep them apart.
-    let first = std::process::id() as u16 % (PORTS.end - PORTS.start);
-    let ports = (PORTS.start + first..PORTS.end).chain(PORTS);
-    for port in ports {
-        match server(&format!("127.0.0.1:{port}")).start().await {
+    let count = PORTS.end - PORTS.start;
+    let first = PORTS.start + std::process::id() as u16 % count;
+    for port in (first..PORTS.end).chain(PORTS) {
+        match server(&format!("127.0.0.1:{port}")).run().await {
             Err(error) if error.is_address_taken() => {}
             outcome => return outcome,
         }
@@ -120,22 +131,21 @@ async fn start() -> Result<Server, ServerError> {
     unreachable!("twenty thousand ports are not all taken")
 }
 
-#[vaxel::main]
-async fn main() -> ExitCode {
-    let server = match start().await {
-        Ok(server) => server,
-        Err(error) => {
-            _ = writeln!(std::io::stderr(), "vaxel-conformance: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+fn announce(server: &Server) {
     _ = writeln!(
         std::io::stdout(),
         "listening on http://{}",
         server.address()
     );
-    match server.run().await {
+}
+
+#[vaxel::main]
+async fn main() -> ExitCode {
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            _ = writeln!(std::io::stderr(), "vaxel-conformance: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

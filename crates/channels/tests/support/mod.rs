@@ -13,7 +13,6 @@ use tokio::runtime::Runtime;
 use vaxel_actor::System;
 use vaxel_channels::{ChannelsNet, ChannelsProtocol, Endpoint, Socket};
 use vaxel_net::NetConfig;
-use vaxel_runtime::Flusher;
 
 pub(crate) use client::Client;
 
@@ -23,14 +22,6 @@ pub(crate) struct TestServer {
     pub(crate) endpoint: Endpoint,
     pub(crate) system: System,
     _runtime: Runtime,
-}
-
-struct Wakes(vaxel_net::NetFlusher);
-
-impl Flusher for Wakes {
-    fn flush(&self) {
-        self.0.flush();
-    }
 }
 
 impl TestServer {
@@ -57,7 +48,7 @@ impl TestServer {
         let router = axum::Router::new();
         let net = vaxel_net::start(config, protocol, router, runtime.handle().clone());
         let net = net.expect("a free port");
-        system.add_flusher(Arc::new(Wakes(net.flusher())));
+        system.add_flusher(Arc::new(net.flusher()));
         Self {
             net,
             endpoint,
