@@ -55,13 +55,13 @@ impl<P: Protocol> Shard<P> {
         }
     }
 
-    /// Whether held messages are to be offered again: when it is time, and, while they are few,
-    /// also with every mail, since answers mean that mailboxes have room again.
+    /// Whether kept input is to be offered again: when it is time, and, while few have some, also
+    /// with every mail, since answers mean that mailboxes have room again, and a deferred request
+    /// is accepted by mail.
     pub(super) fn is_resume_due(&self, now: Instant, has_mail: bool) -> bool {
-        let held = self.io.resumable.len();
+        let kept = self.io.resumable.len();
         let is_time = now >= self.resumed_at + RESUME_INTERVAL;
-        held > 0
-            && (is_time || self.io.is_resume_urgent || (has_mail && held <= RESUMED_WITH_MAIL_MAX))
+        kept > 0 && (is_time || (has_mail && kept <= RESUMED_WITH_MAIL_MAX))
     }
 
     /// Advances the clock; with each tick goes one part of the scan.

@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::contest::in_colour;
 use crate::bench::stats::{self, Comparison, Interval, Verdict};
 
 /// Which direction is an improvement.
@@ -178,11 +179,7 @@ impl Figure {
 
 impl Claim {
     fn to_text(&self, paint: bool) -> String {
-        let verdict = match self.verdict {
-            Verdict::Pass if paint => "\x1b[38;5;71mpass\x1b[0m".to_owned(),
-            Verdict::Fail if paint => "\x1b[38;5;203mfail\x1b[0m".to_owned(),
-            verdict => verdict.to_string(),
-        };
+        let verdict = in_colour(self.verdict, paint);
         format!(
             ", {against} with itself {} … {}; goal ≤ {}: {verdict}",
             number(self.control_low),
@@ -194,7 +191,7 @@ impl Claim {
 }
 
 /// Digits as people read them: four that count, thousands apart by thin spaces.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "unknown".to_owned();
     }
@@ -244,7 +241,7 @@ mod tests {
 
     #[test]
     fn quantiles_scale_and_know_emptiness() {
-        let mut histogram = Histogram::new(3).unwrap();
+        let mut histogram = stats::delays();
         assert_eq!(Quantiles::of(&histogram, 1e6), None);
         histogram.record(2_000_000).unwrap();
         let quantiles = Quantiles::of(&histogram, 1e6).unwrap();

@@ -12,6 +12,7 @@ use super::{
 use crate::bench::{
     process::Process,
     report::{Better, Figure, Quantiles, Report},
+    stats,
 };
 
 /// Above this the clients limit what is measured.
@@ -159,10 +160,8 @@ impl Suite<'_> {
             .iter()
             .map(|run| p99_millis(&run.latency))
             .collect();
-        let mut all = Histogram::new(3)?;
-        for run in measured {
-            all.add(&run.latency)?;
-        }
+        let mut all = stats::delays();
+        stats::merge(&mut all, measured.iter().map(|run| &run.latency));
         let figure = self.figure(&format!("{name}-p99"), "ms", Better::Lower);
         let quantiles = Quantiles::of(&all, MILLISECOND);
         self.report
