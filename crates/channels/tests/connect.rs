@@ -98,7 +98,11 @@ fn frames_right_behind_the_request_are_not_lost_while_a_hook_decides() {
 fn v1_clients_get_objects_without_a_join_ref() {
     let server = TestServer::start(routes::socket());
     let mut client = Client::connect(server.address(), "/socket/websocket");
-    let message = |event: &str, reference: Value, payload: Value| json!({"topic": "room:1", "event": event, "ref": reference, "payload": payload});
+    let message = |event: &str, reference: Value, payload: Value| {
+        let mut message = json!({"topic": "room:1", "event": event, "payload": payload});
+        message["ref"] = reference;
+        message
+    };
     client.send(message("phx_join", json!("1"), json!({})));
     client.expect(message("phx_reply", json!("1"), ok(json!({}))));
     client.send(message("bc", json!("2"), json!({"n": 1})));

@@ -130,9 +130,9 @@ fn a_leave_and_a_join_back_to_back_are_answered_both() {
 }
 
 /// Channels that wait at a gate and report their ends.
-fn with_gate() -> (TestServer, Arc<Semaphore>, mpsc::UnboundedReceiver<String>) {
+fn with_gate() -> (TestServer, Arc<Semaphore>, mpsc::Receiver<String>) {
     let gate = Arc::new(Semaphore::new(0));
-    let (reports, ends) = mpsc::unbounded_channel();
+    let (reports, ends) = mpsc::channel(16);
     let assigns = Assigns::new()
         .with(Gate(gate.clone()))
         .with(Reports(reports));

@@ -4,6 +4,8 @@
 //! `{"every_ms": 500}`: `tick` events follow at that pace. The event `trade` with `{"by": -3}`
 //! moves the price and is answered with the new one; everybody on the topic sees `trade`, too.
 
+#![forbid(unsafe_code)]
+
 use std::collections::HashMap;
 use std::time::Duration;
 

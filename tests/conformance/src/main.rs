@@ -7,6 +7,8 @@
 //!
 //! `/socket` is the mount of most cases; `/fast` is the same with an idle time-out of 200 ms.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -14,7 +14,7 @@ use vaxel_pubsub::{Broadcast, Subscription};
 
 /// Where channels report what the client does not see.
 #[derive(Clone)]
-pub(crate) struct Reports(pub(crate) mpsc::UnboundedSender<String>);
+pub(crate) struct Reports(pub(crate) mpsc::Sender<String>);
 
 /// What slow channels wait for.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ impl Channel for Room {
     async fn terminate(&mut self, reason: &ExitReason, cx: &mut ChannelContext<'_, Self>) {
         cx.push("bye", &json!({}));
         if let Some(Reports(reports)) = &self.reports {
-            _ = reports.send(format!("{} {reason}", self.topic));
+            _ = reports.try_send(format!("{} {reason}", self.topic));
         }
     }
 }
