@@ -174,7 +174,7 @@ impl Suite<'_> {
         if busy > BUSY_MAX {
             self.report.note(&format!(
                 "the clients were busy for {:.0} % of the time: CPU for each {step} is the figure, \
-                 not {step} a second",
+                 not how many a second",
                 busy * 100.0
             ))?;
         }
