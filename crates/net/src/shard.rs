@@ -194,7 +194,7 @@ impl<P: Protocol> Shard<P> {
             self.reap(protocol);
         }
         let now = Instant::now();
-        self.tick(now);
+        self.tick(protocol, now);
         self.drain_step(now);
         self.handle.inbox.take(&mut self.taken);
         let has_mail = !self.taken.is_empty();

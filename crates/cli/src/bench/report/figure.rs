@@ -113,7 +113,8 @@ impl Figure {
         self
     }
 
-    /// The ratio of `subject` to `against` in `case`, claimed to be at most `goal`.
+    /// The ratio of `subject` to `against` in `case`, claimed to be at most `goal`. Its own case
+    /// is called `CASE-ratio`.
     pub(crate) fn ratio(
         case: impl Into<String>,
         subject: impl Into<String>,
@@ -121,6 +122,7 @@ impl Figure {
         comparison: &Comparison,
         goal: f64,
     ) -> Self {
+        let case = format!("{}-ratio", case.into());
         let mut figure = Self::new(case, subject, "x", Better::Lower);
         figure.value = comparison.ratio;
         figure.runs = comparison.pairs;
@@ -254,6 +256,7 @@ mod tests {
         let comparison = Comparison::of_pairs(&pairs, &[(1.0, 1.0); 9]);
         let figure = Figure::ratio("broadcast-cpu", "vaxel", "loop", &comparison, 1.15);
         let json: serde_json::Value = serde_json::from_str(&figure.to_json("sockets")).unwrap();
+        assert_eq!(json["case"], "broadcast-cpu-ratio");
         assert_eq!(json["verdict"], "pass");
         assert_eq!(json["against"], "loop");
         assert_eq!(json["runs"], 9);

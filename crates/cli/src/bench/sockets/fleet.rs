@@ -34,8 +34,6 @@ use crate::bench::{
 const LOOK: Duration = Duration::from_millis(20);
 /// Files that are no sockets of clients.
 const SPARE_FILES: u64 = 64;
-/// How long a phase may stand still before it is given up.
-const STANDSTILL: u64 = 15_000_000_000;
 
 /// How many clients there are and how they behave in every phase.
 #[derive(Debug, Clone)]
@@ -44,6 +42,8 @@ pub(super) struct Crew {
     pub(super) connections: usize,
     /// Threads of clients.
     pub(super) threads: usize,
+    /// Nanoseconds to wait for what does not come.
+    pub(super) patience_nanos: u64,
     /// Nanoseconds between two heartbeats of a client; none at all when absent.
     pub(super) heartbeat_nanos: Option<u64>,
 }
@@ -54,6 +54,7 @@ pub(super) struct Fleet {
     pub(super) lanes: Vec<Lane>,
     clock: Clock,
     server: Option<Process>,
+    patience_nanos: u64,
     /// The number of the last broadcast.
     broadcasts: u64,
 }
@@ -127,6 +128,7 @@ impl Fleet {
             lanes,
             clock,
             server,
+            patience_nanos: crew.patience_nanos,
             broadcasts: 0,
         })
     }
@@ -163,7 +165,9 @@ impl Fleet {
         supervise: impl FnOnce(&Supervisor<'_>) -> anyhow::Result<R>,
     ) -> anyhow::Result<(R, Vec<T>, Shared)> {
         let members = self.members() as u64;
-        let shared = Shared::new(self.lanes.len(), self.broadcasts, members);
+        let lanes = self.lanes.len();
+        let mut shared = Shared::new(lanes, self.broadcasts, members, self.patience_nanos);
+        shared.began_at = self.clock.now();
         let running = AtomicUsize::new(self.lanes.len());
         let mut supervisor = Supervisor {
             shared: &shared,
@@ -270,10 +274,10 @@ impl Supervisor<'_> {
             if messages != last {
                 (last, moved_at) = (messages, now);
             }
-            if now > moved_at + STANDSTILL {
+            if now > moved_at + self.shared.patience {
                 bail!(
                     "{messages} of {total}, then nothing for {} s",
-                    STANDSTILL / 1_000_000_000
+                    self.shared.patience / 1_000_000_000
                 );
             }
         }
@@ -333,6 +337,8 @@ impl Supervisor<'_> {
         while board.complete.load(Relaxed) < last && self.clock.now() < end && self.look()? {
             progress.set((self.clock.now() - before.at) / 1_000_000);
         }
+        // A lane counts a delivery on the board first and for itself a moment later.
+        self.look()?;
         let after = self.read()?;
         Ok(self.between(before, &after))
     }

@@ -35,8 +35,6 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const SPIN: u64 = 200_000;
 /// The longest sleep, so that a request to stop is seen.
 const SLEEP_MAX: u64 = 20_000_000;
-/// How long a lane waits, after the end of a phase, for answers that are under way.
-pub(super) const GRACE: u64 = 10_000_000_000;
 
 /// Nanoseconds since the fleet was made.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +180,7 @@ impl Lane {
             };
             let next = task.turn(self, moment)?;
             self.publish(shared);
-            let overdue = stopped_at.is_some_and(|stopped| now > stopped + GRACE);
+            let overdue = stopped_at.is_some_and(|stopped| now > stopped + shared.patience);
             if next == Next::Done || overdue {
                 shared.finished_at.fetch_max(now, Relaxed);
                 return Ok(());

@@ -144,6 +144,10 @@ pub(super) struct Shared {
     pub(super) stop: AtomicBool,
     /// A lane has failed, so waiting for results is in vain.
     pub(super) failed: AtomicBool,
+    /// Nanoseconds to wait for what does not come.
+    pub(super) patience: u64,
+    /// When the phase began; 0 unless it is set.
+    pub(super) began_at: u64,
     /// When the last lane ended.
     pub(super) finished_at: AtomicU64,
     pub(super) window: Window,
@@ -153,8 +157,10 @@ pub(super) struct Shared {
 
 impl Shared {
     /// For `lanes` threads; `last` is the number of the last broadcast of the phase before.
-    pub(super) fn new(lanes: usize, last: u64, members: u64) -> Self {
+    pub(super) fn new(lanes: usize, last: u64, members: u64, patience: u64) -> Self {
         Self {
+            patience,
+            began_at: 0,
             stop: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             finished_at: AtomicU64::new(0),
@@ -201,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_window_holds_what_was_due_in_it() {
-        let shared = Shared::new(1, 0, 0);
+        let shared = Shared::new(1, 0, 0, 0);
         assert!(!shared.window.contains(5));
         shared.window.open(10);
         assert!(!shared.window.contains(9));

@@ -15,9 +15,6 @@ use crate::bench::sockets::{
 };
 use crate::bench::stats;
 
-/// A broadcast that is not complete after this time ends a saturated run.
-const STALL: u64 = 10_000_000_000;
-
 /// When the next broadcast is due.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::bench::sockets) enum Pace {
@@ -105,14 +102,15 @@ impl Broadcast {
     }
 
     /// Notes when the last broadcast was completed, and whether that is too long ago.
-    fn watch(&mut self, board: &Board, now: u64) {
+    fn watch(&mut self, shared: &Shared, now: u64) {
+        let board = &shared.board;
         let complete = board.complete.load(Relaxed);
         if complete != self.progress || self.progress_at == 0 {
             self.progress = complete;
             self.progress_at = now;
         }
         let waits = board.sent.load(Relaxed) > complete;
-        self.is_stalled = waits && now > self.progress_at + STALL;
+        self.is_stalled = waits && now > self.progress_at + shared.patience;
     }
 }
 
@@ -129,7 +127,7 @@ impl Task for Broadcast {
         }
         let began = *self.began.get_or_insert(moment.now);
         let mut under_way = board.under_way();
-        self.watch(board, moment.now);
+        self.watch(moment.shared, moment.now);
         if self.is_stalled || (!moment.sending && under_way == 0) {
             return Ok(Next::Done);
         }

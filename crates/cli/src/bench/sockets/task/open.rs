@@ -18,7 +18,6 @@ pub(in crate::bench::sockets) struct OpenLoop {
     pub(in crate::bench::sockets) requests: Requests,
     busy: Vec<usize>,
     per_second: f64,
-    began: Option<u64>,
     sent: u64,
 }
 
@@ -29,7 +28,6 @@ impl OpenLoop {
             requests: Requests::new(),
             busy,
             per_second,
-            began: None,
             sent: 0,
         }
     }
@@ -59,7 +57,7 @@ impl AsMut<Requests> for OpenLoop {
 
 impl Task for OpenLoop {
     fn turn(&mut self, lane: &mut Lane, moment: Moment<'_>) -> anyhow::Result<Next> {
-        let began = *self.began.get_or_insert(moment.now);
+        let began = moment.shared.began_at;
         let mut burst = 0;
         while self.is_due(began, moment) && burst < BURST {
             let index = self.busy[(self.sent % self.busy.len() as u64) as usize];
