@@ -12,6 +12,7 @@ use super::{
     fleet::Measured,
     script::Script,
     session::Session,
+    step::Step,
     target::Target,
 };
 use crate::bench::{
@@ -156,31 +157,31 @@ fn measure(args: &SocketsArgs, session: &mut Session) -> anyhow::Result<Metrics>
     let mut metrics = Metrics::default();
     let connected = session.connect(total)?;
     if wants(Case::Connect) {
-        metrics.add("connect", "connection", &connected);
+        metrics.add("connect", Step::Connection, &connected);
     }
     let joined = session.join()?;
     if wants(Case::Join) {
-        metrics.add("join", "join", &joined);
+        metrics.add("join", Step::Join, &joined);
     }
     if wants(Case::BroadcastSaturated) {
         let measured = session.broadcast_saturated(args.broadcasts_in_flight)?;
-        metrics.add("broadcast-saturated", "delivery", &measured);
+        metrics.add("broadcast-saturated", Step::Delivery, &measured);
     }
     if wants(Case::RequestClosed) {
         for busy in &args.busy {
             let measured = session.requests_closed(busy.of(total), 1, || {})?;
-            metrics.add(&format!("request-closed-{busy}"), "message", &measured);
+            metrics.add(&format!("request-closed-{busy}"), Step::Message, &measured);
         }
     }
     if wants(Case::RequestOpen) {
         let busy = args.busy.first().map_or(total, |busy| busy.of(total));
         let rate = args.requests_per_second;
         let measured = session.requests_open(busy, rate)?;
-        metrics.add(&format!("request-open-{rate}"), "message", &measured);
+        metrics.add(&format!("request-open-{rate}"), Step::Message, &measured);
     }
     if wants(Case::BroadcastRate) {
         let measured = session.broadcast_at_rate(args.rate.0)?;
-        metrics.add("broadcast-rate", "delivery", &measured);
+        metrics.add("broadcast-rate", Step::Delivery, &measured);
     }
     Ok(metrics)
 }

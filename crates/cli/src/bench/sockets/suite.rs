@@ -7,6 +7,7 @@ use super::{
     fleet::Measured,
     script::Script,
     session::{Memory, Session},
+    step::Step,
     target::Target,
 };
 use crate::bench::{
@@ -69,9 +70,9 @@ impl Suite<'_> {
         let wants_memory = self.args.wants(Case::Memory) || self.args.wants(Case::Storm);
         if !wants_memory {
             let connected = self.session.connect(total)?;
-            self.print_rate(Case::Connect, "connect", "connection", &[connected])?;
+            self.print_rate(Case::Connect, "connect", Step::Connection, &[connected])?;
             let joined = self.session.join()?;
-            return self.print_rate(Case::Join, "join", "join", &[joined]);
+            return self.print_rate(Case::Join, "join", Step::Join, &[joined]);
         }
         self.idle = self.session.memory()?;
         let first = (total / 10).max(1);
@@ -79,10 +80,10 @@ impl Suite<'_> {
         self.session.join()?;
         let few = self.session.memory()?;
         let connected = self.session.connect(total)?;
-        self.print_rate(Case::Connect, "connect", "connection", &[connected])?;
+        self.print_rate(Case::Connect, "connect", Step::Connection, &[connected])?;
         let idle = self.session.memory()?;
         let joined = self.session.join()?;
-        self.print_rate(Case::Join, "join", "join", &[joined])?;
+        self.print_rate(Case::Join, "join", Step::Join, &[joined])?;
         let all = self.session.memory()?;
         self.print_memory(total - first, few.zip(idle).zip(all))
     }
@@ -124,18 +125,13 @@ impl Suite<'_> {
         &mut self,
         case: Case,
         name: &str,
-        step: &str,
+        step: Step,
         measured: &[Measured],
     ) -> anyhow::Result<()> {
         if !self.args.wants(case) {
             return Ok(());
         }
-        let unit = match step {
-            "connection" => "connections/s",
-            "join" => "joins/s",
-            "delivery" => "deliveries/s",
-            _ => "messages/s",
-        };
+        let unit = step.rate_unit();
         let rates: Vec<f64> = measured.iter().map(Measured::per_second).collect();
         self.report
             .figure(&self.figure(name, unit, Better::Higher).runs(&rates))?;
@@ -143,13 +139,8 @@ impl Suite<'_> {
     }
 
     /// CPU and latency of a phase.
-    fn print_cost(&mut self, name: &str, step: &str, measured: &[Measured]) -> anyhow::Result<()> {
-        let unit = match step {
-            "connection" => "us/connection",
-            "join" => "us/join",
-            "delivery" => "us/delivery",
-            _ => "us/message",
-        };
+    fn print_cost(&mut self, name: &str, step: Step, measured: &[Measured]) -> anyhow::Result<()> {
+        let unit = step.cost_unit();
         let cpu: Vec<f64> = measured.iter().filter_map(Measured::cpu_micros).collect();
         if !cpu.is_empty() {
             let figure = self
@@ -215,7 +206,7 @@ impl Suite<'_> {
             let rate = self.args.rate;
             self.report.heading(&format!("broadcasts at {rate}"))?;
             let measured = self.repeat(|session| session.broadcast_at_rate(rate.0))?;
-            self.print_cost("broadcast-rate", "delivery", &measured)?;
+            self.print_cost("broadcast-rate", Step::Delivery, &measured)?;
         }
         if self.args.wants(Case::BroadcastSaturated) {
             let under_way = self.args.broadcasts_in_flight;
@@ -223,7 +214,7 @@ impl Suite<'_> {
                 .heading(&format!("broadcasts, {under_way} at a time"))?;
             let measured = self.repeat(|session| session.broadcast_saturated(under_way))?;
             let case = Case::BroadcastSaturated;
-            self.print_rate(case, "broadcast-saturated", "delivery", &measured)?;
+            self.print_rate(case, "broadcast-saturated", Step::Delivery, &measured)?;
         }
         Ok(())
     }
@@ -237,7 +228,7 @@ impl Suite<'_> {
                     .heading(&format!("requests in a closed loop, {count} busy clients"))?;
                 let measured = self.repeat(|session| session.requests_closed(count, 1, || {}))?;
                 let name = format!("request-closed-{busy}");
-                self.print_rate(Case::RequestClosed, &name, "message", &measured)?;
+                self.print_rate(Case::RequestClosed, &name, Step::Message, &measured)?;
             }
         }
         if self.args.wants(Case::RequestOpen) {
@@ -246,7 +237,7 @@ impl Suite<'_> {
             let text = format!("requests in an open loop, {rate} a second, {busy} busy clients");
             self.report.heading(&text)?;
             let measured = self.repeat(|session| session.requests_open(busy, rate))?;
-            self.print_cost(&format!("request-open-{rate}"), "message", &measured)?;
+            self.print_cost(&format!("request-open-{rate}"), Step::Message, &measured)?;
         }
         Ok(())
     }
@@ -268,7 +259,7 @@ impl Suite<'_> {
                 .and_then(|server| server.memory_bytes().ok());
             peak = peak.max(now.unwrap_or(0));
         })?;
-        self.print_rate(Case::Storm, "storm", "message", &[measured])?;
+        self.print_rate(Case::Storm, "storm", Step::Message, &[measured])?;
         let after = self.session.memory()?;
         if let (Some(idle), Some(before), Some(after)) = (self.idle, before, after) {
             let each = |bytes: u64| (bytes as f64 - idle.user_bytes as f64) / total as f64;

@@ -1,7 +1,7 @@
 //! What one turn of a comparison yields: values by name, in the order measured.
 
 use super::Measured;
-use crate::bench::sockets::suite::p99_millis;
+use crate::bench::sockets::{step::Step, suite::p99_millis};
 
 /// What a value is for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,13 +25,8 @@ pub(super) struct Metrics(Vec<(String, Kind, f64)>);
 
 impl Metrics {
     /// Adds everything that is compared of a phase, whose steps are called `step`.
-    pub(super) fn add(&mut self, name: &str, step: &str, measured: &Measured) {
-        let unit = match step {
-            "connection" => "us/connection",
-            "join" => "us/join",
-            "delivery" => "us/delivery",
-            _ => "us/message",
-        };
+    pub(super) fn add(&mut self, name: &str, step: Step, measured: &Measured) {
+        let unit = step.cost_unit();
         let cpu = measured.cpu_micros().unwrap_or(f64::NAN);
         let p99 = p99_millis(&measured.latency);
         for (suffix, unit, value) in [("cpu", unit, cpu), ("p99", "ms", p99)] {
@@ -39,7 +34,7 @@ impl Metrics {
             let goal = goal(&key);
             self.0.push((key, Kind::Figure { unit, goal }, value));
         }
-        if !matches!(step, "connection" | "join") {
+        if step.has_equal_frames() {
             let (down, up) = measured.frame_bytes;
             self.0
                 .push((format!("{name}: frames from the server"), Kind::Wire, down));
