@@ -6,7 +6,7 @@ use super::{
     args::{Case, SocketsArgs},
     fleet::Measured,
     script::Script,
-    session::{Memory, Session},
+    session::Session,
     step::Step,
     target::Target,
 };
@@ -38,7 +38,6 @@ pub(super) fn run(
         report,
         session,
         is_local,
-        idle: None,
     };
     suite.set_up()?;
     suite.idle()?;
@@ -53,8 +52,6 @@ struct Suite<'a> {
     report: &'a mut Report,
     session: Session,
     is_local: bool,
-    /// The server's memory before the first connection.
-    idle: Option<Memory>,
 }
 
 impl Suite<'_> {
@@ -62,60 +59,32 @@ impl Suite<'_> {
         Figure::new(case, &self.args.subject, unit, better)
     }
 
-    /// Connects and joins: a tenth first when memory is asked for, since what a server takes for
-    /// its first connections is not the price of one more.
     fn set_up(&mut self) -> anyhow::Result<()> {
         let total = self.args.connections();
         self.report.heading(&format!("{total} connections"))?;
         let wants_memory = self.args.wants(Case::Memory) || self.args.wants(Case::Storm);
-        if !wants_memory {
-            let connected = self.session.connect(total)?;
-            self.print_rate(Case::Connect, "connect", Step::Connection, &[connected])?;
-            let joined = self.session.join()?;
-            return self.print_rate(Case::Join, "join", Step::Join, &[joined]);
-        }
-        self.idle = self.session.memory()?;
-        let first = (total / 10).max(1);
-        self.session.connect(first)?;
-        self.session.join()?;
-        let few = self.session.memory()?;
-        let connected = self.session.connect(total)?;
-        self.print_rate(Case::Connect, "connect", Step::Connection, &[connected])?;
-        let idle = self.session.memory()?;
-        let joined = self.session.join()?;
-        self.print_rate(Case::Join, "join", Step::Join, &[joined])?;
-        let all = self.session.memory()?;
-        self.print_memory(total - first, few.zip(idle).zip(all))
-    }
-
-    fn print_memory(
-        &mut self,
-        more: usize,
-        memory: Option<((Memory, Memory), Memory)>,
-    ) -> anyhow::Result<()> {
+        let opening = self.session.open_up(total, wants_memory)?;
+        let connected = [opening.connected];
+        self.print_rate(Case::Connect, "connect", Step::Connection, &connected)?;
+        self.print_rate(Case::Join, "join", Step::Join, &[opening.joined])?;
         if !self.args.wants(Case::Memory) {
             return Ok(());
         }
-        let Some(((few, connected), joined)) = memory else {
+        let Some(growth) = opening.growth else {
             return Ok(self.report.note("memory is not measured without --pid")?);
         };
-        let slope = |from: u64, to: u64| (to as f64 - from as f64) / more.max(1) as f64;
-        for (case, bytes) in [
-            (
-                "memory-connected",
-                slope(few.user_bytes, connected.user_bytes),
-            ),
-            ("memory-joined", slope(few.user_bytes, joined.user_bytes)),
-            ("memory-kernel", slope(few.slab_bytes, joined.slab_bytes)),
-        ] {
-            let figure = self
-                .figure(case, "B/connection", Better::Lower)
-                .value(bytes);
-            self.report.figure(&figure)?;
-        }
+        self.print_bytes(&growth.slopes())?;
         if self.is_local {
-            self.report
-                .note("kernel memory is that of both ends, as the clients are here too")?;
+            let text = "kernel memory is that of both ends, as the clients are here too";
+            self.report.note(text)?;
+        }
+        Ok(())
+    }
+
+    fn print_bytes(&mut self, figures: &[(&str, f64)]) -> anyhow::Result<()> {
+        for &(case, bytes) in figures {
+            let figure = self.figure(case, "B/connection", Better::Lower);
+            self.report.figure(&figure.value(bytes))?;
         }
         Ok(())
     }
@@ -190,8 +159,7 @@ impl Suite<'_> {
         let before = self.session.heartbeats().len();
         let measured = self.repeat(Session::idle)?;
         let beats = self.session.heartbeats().len() - before;
-        let cores = |run: &Measured| run.cpu.map(|cpu| cpu.as_secs_f64() / run.seconds);
-        let cores: Vec<f64> = measured.iter().filter_map(cores).collect();
+        let cores: Vec<f64> = measured.iter().filter_map(Measured::cores).collect();
         let figure = self.figure("idle-cpu", "cores", Better::Lower).runs(&cores);
         self.report.figure(&figure)?;
         let seconds: f64 = measured.iter().map(|run| run.seconds).sum();
@@ -247,36 +215,15 @@ impl Suite<'_> {
         if !self.args.wants(Case::Storm) {
             return Ok(());
         }
-        let (total, depth) = (self.args.connections(), self.args.storm_depth);
+        let depth = self.args.storm_depth;
         self.report
             .heading(&format!("storm: {depth} requests of each client under way"))?;
-        let before = self.session.memory()?;
-        let mut peak = before.map_or(0, |memory| memory.user_bytes);
-        let server = self.session.server().cloned();
-        let measured = self.session.requests_closed(total, depth, || {
-            let now = server
-                .as_ref()
-                .and_then(|server| server.memory_bytes().ok());
-            peak = peak.max(now.unwrap_or(0));
-        })?;
-        self.print_rate(Case::Storm, "storm", Step::Message, &[measured])?;
-        let after = self.session.memory()?;
-        if let (Some(idle), Some(before), Some(after)) = (self.idle, before, after) {
-            let each = |bytes: u64| (bytes as f64 - idle.user_bytes as f64) / total as f64;
-            let unit = "B/connection";
-            for (case, bytes) in [
-                ("storm-memory-before", before.user_bytes),
-                ("storm-memory-peak", peak),
-                ("storm-memory-after", after.user_bytes),
-            ] {
-                let figure = self.figure(case, unit, Better::Lower).value(each(bytes));
-                self.report.figure(&figure)?;
-            }
-            let ratio = each(after.user_bytes) / each(before.user_bytes);
-            let figure = self
-                .figure("storm-memory-ratio", "x", Better::Lower)
-                .value(ratio);
-            self.report.figure(&figure)?;
+        let storm = self.session.storm(depth)?;
+        self.print_rate(Case::Storm, "storm", Step::Message, &[storm.measured])?;
+        if let Some((bytes, ratio)) = storm.memory {
+            self.print_bytes(&bytes)?;
+            let figure = self.figure("storm-memory-ratio", "x", Better::Lower);
+            self.report.figure(&figure.value(ratio))?;
         }
         Ok(())
     }

@@ -13,6 +13,11 @@ pub(super) enum Kind {
         /// The ratio is to be at most this.
         goal: f64,
     },
+    /// A figure without a ratio.
+    Alone {
+        /// Its unit.
+        unit: &'static str,
+    },
     /// Bytes of a frame, which must be equal.
     Wire,
     /// How busy the clients were.
@@ -43,6 +48,13 @@ impl Metrics {
         }
         self.0
             .push((name.to_owned(), Kind::Busy, measured.generator_busy));
+    }
+
+    /// Adds figures that stand alone.
+    pub(super) fn add_alone(&mut self, unit: &'static str, figures: &[(&str, f64)]) {
+        let figures = figures.iter();
+        self.0
+            .extend(figures.map(|&(key, value)| (key.to_owned(), Kind::Alone { unit }, value)));
     }
 
     /// The value called `key`; not a number when there is none.
