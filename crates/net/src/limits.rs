@@ -68,7 +68,7 @@ impl Limits {
             .handshake_timeout
             .min(self.idle_timeout)
             .min(self.close_timeout);
-        (shortest / 32).clamp(Duration::from_millis(1), Duration::from_millis(200))
+        (shortest / 16).clamp(Duration::from_millis(1), Duration::from_millis(200))
     }
 
     /// A time-out in ticks, rounded up, so that it never comes early.

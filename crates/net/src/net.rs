@@ -219,7 +219,8 @@ impl<C> NetHandle<C> {
     }
 
     /// Drops all connections and ends the shards. Blocks until their threads have ended, which
-    /// takes as long as the callback that runs now; a second call does nothing.
+    /// takes as long as the callback that runs now; a second call does nothing. Not to be called
+    /// from a callback, which would wait for itself.
     pub fn shutdown(&self) {
         for shard in &self.shards {
             shard.inbox.order(Note::Shutdown);

@@ -44,8 +44,14 @@ const ACCEPTS_PER_PASS: usize = 64;
 /// waits for it. A look costs a system call.
 const PASSES_PER_YIELD: usize = 16;
 
+/// Room for mail that a shard keeps between passes.
+const NOTES_KEPT: usize = 8 << 10;
+
 /// How soon a message that could not be taken is offered again.
 const RESUME_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Connections whose held messages are offered again with every mail rather than in intervals.
+const RESUMED_WITH_MAIL_MAX: usize = 64;
 
 /// What a shard's thread is started with.
 pub(crate) struct Seed<P: Protocol> {
@@ -190,19 +196,19 @@ impl<P: Protocol> Shard<P> {
         }
         let now = Instant::now();
         self.tick(now);
+        self.drain_step(now);
         self.handle.inbox.take(&mut self.taken);
         let has_mail = !self.taken.is_empty();
-        if has_mail || self.is_resume_due(now) || !self.io.ended.is_empty() {
+        let has_ended = !self.io.ended.is_empty();
+        if has_mail || has_ended || self.is_resume_due(now, has_mail) {
             let _batch = protocol.pass();
             self.read_mail(protocol);
-            if self.is_resume_due(now) {
+            if self.is_resume_due(now, has_mail) {
                 self.resume_all(protocol, now);
             }
             self.reap(protocol);
         }
-        self.drain_step(now);
-        self.reap(protocol);
-        is_busy || has_mail
+        is_busy || has_mail || has_ended
     }
 
     fn serve(&mut self, protocol: &P, ready: Ready) {
@@ -297,6 +303,8 @@ impl<P: Protocol> Shard<P> {
                 Note::Shutdown => self.end(protocol),
             }
         }
+        // A storm's memory is given back; what an ordinary pass needs is kept.
+        taken.shrink_to(NOTES_KEPT);
         self.taken = taken;
     }
 

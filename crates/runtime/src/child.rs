@@ -10,15 +10,16 @@ use crate::cell::future::Ran;
 use crate::cell::side::{Start, Supervision};
 use crate::cell::{self, CLOSE, Counted, Header, KILL, Phase, SHUTDOWN};
 use crate::exit_watch::Exit;
+use crate::oneshot::OneShot;
 use crate::worker::Worker;
 use crate::{Actor, ActorRef, AnyRef, ExitReason, Message, Pid, Recipient, System};
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 /// Tells a parent that an incarnation of a child is over. Exempt from the bound of its mailbox.
 #[derive(Debug, Clone)]
@@ -38,10 +39,15 @@ impl Message for ChildExit {
 
 /// The parent's hold on a child. Dropping it shuts the child down and closes it: children do not
 /// outlive their parent.
-#[derive(Debug)]
 pub struct Child {
     actor: AnyRef,
     started: Arc<StartSlot>,
+}
+
+impl std::fmt::Debug for Child {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Child({:?})", self.actor)
+    }
 }
 
 struct Starter<A, F> {
@@ -92,7 +98,6 @@ impl System {
         let actor = unsafe { ActorRef::from_counted(counted.clone()) };
         counted.header().signals.fetch_or(cell::RESTART, Relaxed);
         crate::worker::schedule(cell);
-        let _ = parent.counted();
         (
             Child {
                 actor: AnyRef::from_counted(counted),
@@ -158,33 +163,8 @@ impl Drop for Child {
     }
 }
 
-#[derive(Default)]
-pub(crate) struct StartSlot(Mutex<(Option<Result<(), ExitReason>>, Option<Waker>)>);
-
-impl std::fmt::Debug for StartSlot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StartSlot")
-    }
-}
-
-impl StartSlot {
-    /// The first outcome of an incarnation counts: its later end is no failed start.
-    pub(crate) fn set(&self, outcome: Result<(), ExitReason>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.0.is_none() {
-            state.0 = Some(outcome);
-        }
-        let waker = state.1.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn reset(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
-    }
-}
+/// How the start of the newest incarnation went; its later end is no failed start.
+pub(crate) type StartSlot = OneShot<Result<(), ExitReason>>;
 
 /// Resolves with how a start went. Cancel-safe.
 #[must_use = "futures do nothing unless polled"]
@@ -194,13 +174,6 @@ impl Future for Started {
     type Output = Result<(), ExitReason>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &state.0 {
-            Some(outcome) => Poll::Ready(outcome.clone()),
-            None => {
-                state.1 = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+        self.0.poll_clone(cx)
     }
 }

@@ -55,7 +55,6 @@ pub(crate) enum Clock {
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "this is the module that may")]
     pub(crate) fn machine() -> Self {
         Self::Machine {
             start: Instant::now(),

@@ -1,10 +1,11 @@
 //! Waiting for the end of an actor from a future or a thread.
 
 use crate::ExitReason;
+use crate::oneshot::OneShot;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// Resolves with the reason when an incarnation ends, at once if it has.
 ///
@@ -12,24 +13,7 @@ use std::task::{Context, Poll, Waker};
 #[must_use = "futures do nothing unless polled"]
 pub struct Exit(Arc<ExitSlot>);
 
-#[derive(Default)]
-pub(crate) struct ExitSlot {
-    state: Mutex<(Option<ExitReason>, Option<Waker>)>,
-    set: Condvar,
-}
-
-impl ExitSlot {
-    pub(crate) fn set(&self, reason: ExitReason) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0.get_or_insert(reason);
-        let waker = state.1.take();
-        drop(state);
-        self.set.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
+pub(crate) type ExitSlot = OneShot<ExitReason>;
 
 impl Exit {
     pub(crate) fn new() -> Self {
@@ -42,17 +26,7 @@ impl Exit {
 
     /// Blocks the thread until the incarnation ends. Not for handlers.
     pub fn wait(self) -> ExitReason {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(reason) = &state.0 {
-                return reason.clone();
-            }
-            state = self
-                .0
-                .set
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        self.0.wait()
     }
 }
 
@@ -60,13 +34,6 @@ impl Future for Exit {
     type Output = ExitReason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &state.0 {
-            Some(reason) => Poll::Ready(reason.clone()),
-            None => {
-                state.1 = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+        self.0.poll_clone(cx)
     }
 }

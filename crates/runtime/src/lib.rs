@@ -44,7 +44,7 @@
 //!
 //! let system = System::builder().workers(1).build();
 //! let counter = system.spawn::<Counter>(40);
-//! let (done, answer) = std::sync::mpsc::channel();
+//! let (done, answer) = std::sync::mpsc::sync_channel(1);
 //! let calling = counter.clone();
 //! let task = system.spawn_future(async move { done.send(calling.call(Add(2)).await) });
 //! assert_eq!(answer.recv().unwrap(), Ok(42));
@@ -70,6 +70,7 @@ mod event;
 mod exit;
 mod exit_watch;
 mod names;
+mod oneshot;
 mod panic;
 mod pid;
 mod random;

@@ -239,10 +239,6 @@ impl<M: Message> Recipient<M> {
         self.operations.cast_exempt
     }
 
-    pub(crate) fn counted(&self) -> &Counted {
-        &self.counted
-    }
-
     /// As [`ActorRef::pid`].
     pub fn pid(&self) -> Pid {
         pid(&self.counted)

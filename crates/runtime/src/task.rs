@@ -3,11 +3,12 @@
 //! A future that calls actors from another runtime pays for two thread wake-ups a call. Spawned here
 //! it is a cell like any other, and a call from it stays on its worker.
 
+use crate::oneshot::OneShot;
 use crate::{Actor, ActorRef, Context, ExitReason, System};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
+use std::task::Poll;
 
 struct Task<F>(std::marker::PhantomData<fn(F)>);
 
@@ -37,9 +38,7 @@ impl System {
         F: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let slot = Arc::new(Slot {
-            state: Mutex::new((None, None)),
-        });
+        let slot = Arc::new(OneShot::default());
         let promise = Promise {
             slot: slot.clone(),
             kept: false,
@@ -52,41 +51,23 @@ impl System {
     }
 }
 
-struct Slot<T> {
-    state: Mutex<(Option<Result<T, TaskError>>, Option<Waker>)>,
-}
-
 /// The future's side; a promise that is dropped tells that there will be no result.
 struct Promise<T> {
-    slot: Arc<Slot<T>>,
+    slot: Arc<OneShot<Result<T, TaskError>>>,
     kept: bool,
 }
 
 impl<T> Promise<T> {
     fn keep(mut self, value: T) {
         self.kept = true;
-        self.set(Ok(value));
-    }
-
-    fn set(&self, outcome: Result<T, TaskError>) {
-        let mut state = self
-            .slot
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        state.0 = Some(outcome);
-        let waker = state.1.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.slot.set(Ok(value));
     }
 }
 
 impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
         if !self.kept {
-            self.set(Err(TaskError));
+            self.slot.set(Err(TaskError));
         }
     }
 }
@@ -100,7 +81,7 @@ pub struct TaskError;
 /// Resolves with the result of a spawned future. Cancel-safe: dropping it lets the future run on.
 #[must_use = "futures do nothing unless polled"]
 pub struct Join<T> {
-    slot: Arc<Slot<T>>,
+    slot: Arc<OneShot<Result<T, TaskError>>>,
     kill: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
@@ -117,17 +98,6 @@ impl<T> Future for Join<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        let mut state = self
-            .slot
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match state.0.take() {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
-                state.1 = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+        self.slot.poll_take(cx)
     }
 }

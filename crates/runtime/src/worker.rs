@@ -93,6 +93,8 @@ impl Seat {
 /// Types a worker remembers, so that spawning does not look into the system's table each time.
 const TYPES_CACHED: usize = 16;
 
+type KnownType = (TypeId, NonNull<TypeTable>);
+
 pub(crate) struct Worker {
     pub(crate) core: NonNull<Core>,
     pub(crate) seat: usize,
@@ -106,7 +108,7 @@ pub(crate) struct Worker {
     tick: Cell<u64>,
     table: Cell<*const TypeTable>,
     stolen: RefCell<Vec<*mut Header>>,
-    types: [Cell<Option<(TypeId, NonNull<TypeTable>)>>; TYPES_CACHED],
+    types: [Cell<Option<KnownType>>; TYPES_CACHED],
     choice: Choice,
 }
 
@@ -267,8 +269,9 @@ impl Worker {
     #[inline]
     pub(crate) fn count_messages(&self, count: u32) {
         // SAFETY: the table of the cell whose turn this was; tables outlive workers.
+        let table = unsafe { self.table.get().as_ref() };
         if count > 0
-            && let Some(table) = unsafe { self.table.get().as_ref() }
+            && let Some(table) = table
         {
             table.count(Some(self), Count::Messages, u64::from(count));
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use vaxel_websocket::{CloseCode, Frame};
 
-use super::{RESUME_INTERVAL, Shard};
+use super::{RESUME_INTERVAL, RESUMED_WITH_MAIL_MAX, Shard};
 use crate::io::{ConnectionId, State};
 use crate::limits::Limits;
 use crate::protocol::{CloseReason, Protocol};
@@ -55,9 +55,13 @@ impl<P: Protocol> Shard<P> {
         }
     }
 
-    pub(super) fn is_resume_due(&self, now: Instant) -> bool {
-        let is_time = self.io.is_resume_urgent || now >= self.resumed_at + RESUME_INTERVAL;
-        is_time && !self.io.resumable.is_empty()
+    /// Whether held messages are to be offered again: when it is time, and, while they are few,
+    /// also with every mail, since answers mean that mailboxes have room again.
+    pub(super) fn is_resume_due(&self, now: Instant, has_mail: bool) -> bool {
+        let held = self.io.resumable.len();
+        let is_time = now >= self.resumed_at + RESUME_INTERVAL;
+        held > 0
+            && (is_time || self.io.is_resume_urgent || (has_mail && held <= RESUMED_WITH_MAIL_MAX))
     }
 
     /// Advances the clock; with each tick goes one part of the scan.

@@ -248,7 +248,7 @@ unsafe fn poll_typed<A: Actor, F: Future, D: Completion<F::Output>>(
     let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw) });
     let mut context = std::task::Context::from_waker(&waker);
     // SAFETY: S5: the future is at its final address and ours.
-    let future = unsafe { Pin::new_unchecked(&mut **(&raw mut (*typed).future)) };
+    let future = unsafe { Pin::new_unchecked(&mut *(*typed).future) };
     match future.poll(&mut context) {
         Poll::Pending => Ran::Pending,
         Poll::Ready(value) => {

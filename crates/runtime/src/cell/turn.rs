@@ -158,8 +158,10 @@ unsafe fn resume(
     // SAFETY: owner.
     let header = unsafe { cell.as_ref() };
     let killed = header.signals.load(Relaxed) & KILL != 0;
-    if killed || header.word.no_references() {
-        // Killed, or nobody is left who could wake it.
+    let woken = header.word.begin_poll();
+    if killed || !woken && header.word.no_references() {
+        // Killed, or nobody is left who could wake it. One that has been woken is polled even if
+        // the waker was the last reference.
         let reason = if killed {
             ExitReason::Killed
         } else {
@@ -169,7 +171,6 @@ unsafe fn resume(
         // SAFETY: owner; `end_incarnation` drops the attached future.
         return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
     }
-    header.word.begin_poll();
     worker.begin_resume(header);
     // SAFETY: owner; the block is attached to this cell.
     let ran = unsafe { worker.poll(cell, block) };

@@ -151,10 +151,10 @@ impl StateWord {
         }
     }
 
-    /// Forgets earlier wakes, just before a poll. Owner only.
+    /// Forgets earlier wakes, just before a poll. True when there was one. Owner only.
     #[inline]
-    pub(crate) fn begin_poll(&self) {
-        self.0.fetch_and(!(WOKEN | SUSP), AcqRel);
+    pub(crate) fn begin_poll(&self) -> bool {
+        self.0.fetch_and(!(WOKEN | SUSP), AcqRel) & WOKEN != 0
     }
 
     /// Suspends the cell after a poll that is pending. Owner only. `Again` when it was woken

@@ -191,7 +191,11 @@ mod models {
     }
 
     fn model(fault: Option<&'static str>) {
-        fault::with(fault, || loom::model(every_entry_once));
+        fault::with(fault, || {
+            let mut builder = loom::model::Builder::new();
+            builder.preemption_bound = Some(3);
+            builder.check(every_entry_once);
+        });
     }
 
     #[test]
