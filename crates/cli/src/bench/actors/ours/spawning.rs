@@ -153,24 +153,24 @@ struct Node {
 
 #[actor(crate = vaxel_actor)]
 impl Node {
-    fn init(level: u32, number: u64, parent: Parent, cx: &mut Context<Self>) -> Self {
-        if level == 0 {
-            parent.tell(number);
-            return Node {
-                sum: 0,
-                missing: 0,
-                parent,
-            };
-        }
-        let step = 10u64.pow(level - 1);
-        for child in 0..10 {
-            let me = Parent::Node(cx.me().into());
-            Node::spawn(level - 1, number + child * step, me);
-        }
+    fn init(parent: Parent) -> Self {
         Node {
             sum: 0,
             missing: 10,
             parent,
+        }
+    }
+
+    #[cast]
+    fn grow(&mut self, level: u32, number: u64, cx: &mut Context<Self>) {
+        if level == 0 {
+            return self.parent.tell(number);
+        }
+        let step = 10u64.pow(level - 1);
+        for child in 0..10 {
+            let node = Node::spawn(Parent::Node(cx.me().into()));
+            let grown = node.grow(level - 1, number + child * step);
+            grown.expect("one message finds room");
         }
     }
 
@@ -190,7 +190,8 @@ pub(super) fn skynet(plan: &Plan, levels: u32) -> anyhow::Result<Sample> {
     let system = Fresh::new(plan);
     let (done, finished) = sync_channel(1);
     let begun = Instant::now();
-    let root = Node::spawn_in(&system.0, levels, 0, Parent::Nobody(done));
+    let root = Node::spawn_in(&system.0, Parent::Nobody(done));
+    root.grow(levels, 0)?;
     let sum = finished.recv()?;
     let elapsed = begun.elapsed();
     drop(root);
