@@ -48,8 +48,6 @@ pub struct ShardIo<S> {
     pub(crate) ended: Vec<(ConnectionId, CloseReason)>,
     /// Connections whose kept input is to be offered (again).
     pub(crate) resumable: Vec<ConnectionId>,
-    /// One of them was just accepted and need not wait.
-    pub(crate) is_resume_urgent: bool,
 }
 
 impl<S> fmt::Debug for ShardIo<S> {
@@ -137,7 +135,6 @@ impl<S> ShardIo<S> {
             entry.keep_partial(head, used);
         }
         self.resumable.push(id);
-        self.is_resume_urgent = true;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::time::Duration;
 
 use vaxel_websocket::handshake::RequestHead;
 use vaxel_websocket::{CloseCode, ProtocolError};
@@ -84,6 +85,14 @@ pub trait Protocol: Send + Sync + Sized + 'static {
         io: &mut ShardIo<Self::Session>,
         command: Self::Command,
     );
+
+    /// How long this client may be silent, where that is not
+    /// [`Limits::idle_timeout`](crate::Limits). A shard looks at a connection every few hundred
+    /// milliseconds, so a shorter time-out comes late by as much.
+    fn idle_timeout(&self, session: &Self::Session) -> Option<Duration> {
+        let _ = session;
+        None
+    }
 
     /// The connection has ended or begins to: nothing more is received or can be sent.
     fn closed(

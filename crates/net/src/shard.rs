@@ -50,7 +50,7 @@ const NOTES_KEPT: usize = 8 << 10;
 /// How soon a message that could not be taken is offered again.
 const RESUME_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Connections whose held messages are offered again with every mail rather than in intervals.
+/// Connections whose kept input is offered again with every mail rather than in intervals.
 const RESUMED_WITH_MAIL_MAX: usize = 64;
 
 /// What a shard's thread is started with.
@@ -123,7 +123,6 @@ impl<P: Protocol> Shard<P> {
                 now: 0,
                 ended: Vec::new(),
                 resumable: Vec::new(),
-                is_resume_urgent: false,
             },
             handle: seed.handle,
             shard_count: seed.shard_count,
@@ -195,7 +194,7 @@ impl<P: Protocol> Shard<P> {
             self.reap(protocol);
         }
         let now = Instant::now();
-        self.tick(now);
+        self.tick(protocol, now);
         self.drain_step(now);
         self.handle.inbox.take(&mut self.taken);
         let has_mail = !self.taken.is_empty();

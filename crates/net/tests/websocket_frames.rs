@@ -224,6 +224,13 @@ fn a_pause_loses_nothing() {
         })
     };
     wait_until("a pause", || server.net.counters().pauses > 3);
+    let before = server.net.counters().passes;
+    wait_until("more pauses", || server.net.counters().pauses > 20);
+    // Unread input must not keep the shard busy: it looks up about once for each offer.
+    assert!(
+        server.net.counters().passes - before < 200,
+        "spins while paused"
+    );
     assert_eq!(server.net.counters().frames_in, 1, "read on while paused");
     server.assert_paused_memory_is_bounded();
     server.is_full.store(false, SeqCst);

@@ -96,6 +96,13 @@ impl Names {
         drop(gone);
     }
 
+    /// Takes all names back.
+    pub(crate) fn clear(&self) {
+        let table = std::mem::take(&mut *self.lock());
+        // Outside the lock: these may be last references.
+        drop(table);
+    }
+
     /// All names and who has them.
     pub(crate) fn list(&self) -> Vec<(Arc<str>, Counted)> {
         self.lock()

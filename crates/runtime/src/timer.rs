@@ -93,8 +93,13 @@ impl Timers {
             .wheel
             .advance(core.clock.now().millis(), &mut due);
         self.fired.fetch_add(due.len() as u64, Relaxed);
+        let any = !due.is_empty();
         for action in due {
             self.run(core, action);
+        }
+        if any {
+            // What the actions have left for other threads must not wait for a worker.
+            core.flush();
         }
     }
 

@@ -127,9 +127,30 @@ fn kibibytes(text: &str, name: &str) -> Option<u64> {
 
 /// Bytes the kernel holds in slabs, of the whole machine: sockets of both ends of a loopback
 /// connection are in it, and everything else the kernel allocates.
+///
+/// Where `/proc/slabinfo` may be read, which takes root, the inodes of `/proc` are left out: there
+/// is one for each file of each process that anything, such as a monitor, has looked at there.
 pub(crate) fn slab_bytes() -> io::Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
-    kibibytes(&text, "Slab").ok_or_else(|| io::Error::other("no slab in /proc/meminfo"))
+    let slab = kibibytes(&text, "Slab").ok_or_else(|| io::Error::other("no slab in meminfo"))?;
+    let caches = fs::read_to_string("/proc/slabinfo").unwrap_or_default();
+    Ok(slab.saturating_sub(proc_inode_bytes(&caches)))
+}
+
+/// What the inodes of `/proc` take, each with its directory entry and what security modules keep.
+fn proc_inode_bytes(slabinfo: &str) -> u64 {
+    let cache = |wanted: &str| -> Option<(u64, u64)> {
+        slabinfo.lines().find_map(|line| {
+            let mut fields = line.split_ascii_whitespace();
+            (fields.next()? == wanted).then_some(())?;
+            let count = fields.nth(1)?.parse().ok()?;
+            Some((count, fields.next()?.parse().ok()?))
+        })
+    };
+    let size = |name| cache(name).map_or(0, |(_, bytes)| bytes);
+    cache("proc_inode_cache").map_or(0, |(count, bytes)| {
+        count * (bytes + size("dentry") + size("lsm_inode_cache"))
+    })
 }
 
 /// Raises the soft limit of open files to the hard one and returns it.
@@ -191,6 +212,16 @@ mod tests {
     fn names_in_stat_may_look_like_fields() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 12 30 0 0 20 0 1 0 9";
         assert_eq!(ticks(stat), Some(42));
+    }
+
+    #[test]
+    fn inodes_of_proc_are_told_from_other_slabs() {
+        let slabinfo = "slabinfo - version: 2.1\n\
+            # name <active_objs> <num_objs> <objsize>\n\
+            proc_inode_cache 90 100 696 23 4 : tunables 0 0 0\n\
+            dentry 5000 6000 192 21 1 : tunables 0 0 0\n";
+        assert_eq!(proc_inode_bytes(slabinfo), 100 * (696 + 192));
+        assert_eq!(proc_inode_bytes(""), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use vaxel_websocket::{CloseCode, Frame};
 
 use super::{RESUME_INTERVAL, RESUMED_WITH_MAIL_MAX, Shard};
-use crate::io::{ConnectionId, State};
+use crate::io::{ConnectionId, Entry, State};
 use crate::limits::Limits;
 use crate::protocol::{CloseReason, Protocol};
 
@@ -55,17 +55,17 @@ impl<P: Protocol> Shard<P> {
         }
     }
 
-    /// Whether held messages are to be offered again: when it is time, and, while they are few,
-    /// also with every mail, since answers mean that mailboxes have room again.
+    /// Whether kept input is to be offered again: when it is time, and, while few have some, also
+    /// with every mail, since answers mean that mailboxes have room again, and a deferred request
+    /// is accepted by mail.
     pub(super) fn is_resume_due(&self, now: Instant, has_mail: bool) -> bool {
-        let held = self.io.resumable.len();
+        let kept = self.io.resumable.len();
         let is_time = now >= self.resumed_at + RESUME_INTERVAL;
-        held > 0
-            && (is_time || self.io.is_resume_urgent || (has_mail && held <= RESUMED_WITH_MAIL_MAX))
+        kept > 0 && (is_time || (has_mail && kept <= RESUMED_WITH_MAIL_MAX))
     }
 
     /// Advances the clock; with each tick goes one part of the scan.
-    pub(super) fn tick(&mut self, now: Instant) {
+    pub(super) fn tick(&mut self, protocol: &P, now: Instant) {
         let ticks = self.clock.ticks(now);
         let passed = ticks.wrapping_sub(self.io.now);
         if passed == 0 {
@@ -82,11 +82,19 @@ impl<P: Protocol> Shard<P> {
             if self.clock.cursor >= slots {
                 self.clock.cursor = 0;
             }
-            self.check_timeouts(self.clock.cursor);
+            self.check_timeouts(protocol, self.clock.cursor);
         }
     }
 
-    fn check_timeouts(&mut self, slot: usize) {
+    fn idle_ticks(&self, protocol: &P, entry: &Entry<P::Session>) -> u32 {
+        let session = entry.session.as_ref();
+        let own = session.and_then(|session| protocol.idle_timeout(session));
+        own.map_or(self.clock.idle_ticks, |timeout| {
+            self.io.limits.ticks(timeout)
+        })
+    }
+
+    fn check_timeouts(&mut self, protocol: &P, slot: usize) {
         let Some(entry) = self.io.table.get(slot) else {
             return;
         };
@@ -100,7 +108,7 @@ impl<P: Protocol> Shard<P> {
                 self.io.counters.handshake_timeouts.add(1);
                 self.io.fail(id, CloseReason::Gone);
             }
-            State::Open if age >= self.clock.idle_ticks => {
+            State::Open if age >= self.idle_ticks(protocol, entry) => {
                 self.io.counters.idle_timeouts.add(1);
                 let frame = Frame::close(CloseCode::GOING_AWAY, "idle");
                 self.io.begin_close(id, Some(frame), CloseReason::Idle);

@@ -165,7 +165,6 @@ impl<P: Protocol> Shard<P> {
 
     pub(super) fn resume_all(&mut self, protocol: &P, now: Instant) {
         self.resumed_at = now;
-        self.io.is_resume_urgent = false;
         for id in std::mem::take(&mut self.io.resumable) {
             self.resume(protocol, id);
         }

@@ -360,6 +360,10 @@ impl Core {
             }
         }
         self.bury();
+        // What the system itself holds goes last: names, roots added meanwhile, timers.
+        let roots = std::mem::take(&mut *self.roots.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(roots);
+        self.names.clear();
         self.timers.clear();
         self.bury();
         all

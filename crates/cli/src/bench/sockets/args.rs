@@ -102,11 +102,14 @@ pub(crate) struct SocketsArgs {
     /// How long the load runs before a measurement begins.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5)]
     warm_up: f64,
+    /// How long to wait for answers and deliveries that do not come.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    patience: f64,
     /// Repetitions of each measurement on the same connections; the median is printed.
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) runs: u32,
-    /// With --compare: pairs of runs. Fewer than six give no interval of 95 %.
+    /// With --compare: pairs of runs. Fewer than five prove nothing.
     #[arg(long, value_name = "N", default_value_t = 9, requires = "compare")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=99))]
     pub(super) pairs: u32,
@@ -142,6 +145,8 @@ pub(super) enum Case {
     Join,
     /// The server's memory for each connection, as a slope from a tenth of them to all.
     Memory,
+    /// The server's CPU time while nobody says anything but heartbeats.
+    Idle,
     /// Broadcasts as fast as they arrive.
     BroadcastSaturated,
     /// Broadcasts at a rate.
@@ -277,6 +282,7 @@ impl SocketsArgs {
             crew: Crew {
                 connections: self.connections(),
                 threads,
+                patience_nanos: seconds("--patience", self.patience)?.as_nanos() as u64,
                 heartbeat_nanos: (!heartbeat.is_zero()).then_some(heartbeat.as_nanos() as u64),
             },
             in_flight: self.in_flight,

@@ -27,14 +27,13 @@ use crate::bench::{
     interrupt,
     process::{self, CpuSample, Process},
     progress::Progress,
+    stats,
 };
 
 /// How often the supervisor looks.
 const LOOK: Duration = Duration::from_millis(20);
 /// Files that are no sockets of clients.
 const SPARE_FILES: u64 = 64;
-/// How long a phase may stand still before it is given up.
-const STANDSTILL: u64 = 15_000_000_000;
 
 /// How many clients there are and how they behave in every phase.
 #[derive(Debug, Clone)]
@@ -43,6 +42,8 @@ pub(super) struct Crew {
     pub(super) connections: usize,
     /// Threads of clients.
     pub(super) threads: usize,
+    /// Nanoseconds to wait for what does not come.
+    pub(super) patience_nanos: u64,
     /// Nanoseconds between two heartbeats of a client; none at all when absent.
     pub(super) heartbeat_nanos: Option<u64>,
 }
@@ -53,6 +54,7 @@ pub(super) struct Fleet {
     pub(super) lanes: Vec<Lane>,
     clock: Clock,
     server: Option<Process>,
+    patience_nanos: u64,
     /// The number of the last broadcast.
     broadcasts: u64,
 }
@@ -76,10 +78,9 @@ pub(super) struct Measured {
     pub(super) cpu: Option<Duration>,
     /// The part of the time in which the clients' threads had work: 0 to 1.
     pub(super) generator_busy: f64,
-    /// Bytes read by clients.
-    pub(super) bytes_in: u64,
-    /// Bytes written by clients.
-    pub(super) bytes_out: u64,
+    /// Bytes of a frame in the mean, with its header: from the server, and to it. Heartbeats do
+    /// not count. Not a number when there was none.
+    pub(super) frame_bytes: (f64, f64),
     /// Nanoseconds, from the intended time.
     pub(super) latency: Histogram<u64>,
 }
@@ -94,15 +95,6 @@ impl Measured {
     pub(super) fn cpu_micros(&self) -> Option<f64> {
         self.cpu
             .map(|cpu| cpu.as_nanos() as f64 / 1e3 / self.messages as f64)
-    }
-
-    /// Bytes on the wire for each step: from the server, to the server.
-    pub(super) fn bytes_per_message(&self) -> (f64, f64) {
-        let messages = self.messages as f64;
-        (
-            self.bytes_in as f64 / messages,
-            self.bytes_out as f64 / messages,
-        )
     }
 }
 
@@ -136,6 +128,7 @@ impl Fleet {
             lanes,
             clock,
             server,
+            patience_nanos: crew.patience_nanos,
             broadcasts: 0,
         })
     }
@@ -172,7 +165,9 @@ impl Fleet {
         supervise: impl FnOnce(&Supervisor<'_>) -> anyhow::Result<R>,
     ) -> anyhow::Result<(R, Vec<T>, Shared)> {
         let members = self.members() as u64;
-        let shared = Shared::new(self.lanes.len(), self.broadcasts, members);
+        let lanes = self.lanes.len();
+        let mut shared = Shared::new(lanes, self.broadcasts, members, self.patience_nanos);
+        shared.began_at = self.clock.now();
         let running = AtomicUsize::new(self.lanes.len());
         let mut supervisor = Supervisor {
             shared: &shared,
@@ -247,9 +242,8 @@ impl Supervisor<'_> {
             seconds: nanos as f64 / 1e9,
             cpu: cpu.map(|(after, before)| after.since(before)),
             generator_busy: (1.0 - idle / capacity).clamp(0.0, 1.0),
-            bytes_in: after.sums.bytes_in.saturating_sub(before.sums.bytes_in),
-            bytes_out: after.sums.bytes_out.saturating_sub(before.sums.bytes_out),
-            latency: Histogram::new(3).expect("three digits are possible"),
+            frame_bytes: after.sums.frame_bytes_since(&before.sums),
+            latency: stats::delays(),
         }
     }
 
@@ -280,10 +274,10 @@ impl Supervisor<'_> {
             if messages != last {
                 (last, moved_at) = (messages, now);
             }
-            if now > moved_at + STANDSTILL {
+            if now > moved_at + self.shared.patience {
                 bail!(
                     "{messages} of {total}, then nothing for {} s",
-                    STANDSTILL / 1_000_000_000
+                    self.shared.patience / 1_000_000_000
                 );
             }
         }
@@ -343,6 +337,8 @@ impl Supervisor<'_> {
         while board.complete.load(Relaxed) < last && self.clock.now() < end && self.look()? {
             progress.set((self.clock.now() - before.at) / 1_000_000);
         }
+        // A lane counts a delivery on the board first and for itself a moment later.
+        self.look()?;
         let after = self.read()?;
         Ok(self.between(before, &after))
     }

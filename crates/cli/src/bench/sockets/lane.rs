@@ -1,6 +1,7 @@
 //! One thread of clients: an epoll, a table of connections, and the loop that drives a task.
 
 mod heartbeat;
+mod receive;
 
 use std::{
     fmt::Display,
@@ -17,9 +18,7 @@ use rustix::{
         epoll::{self, Event, EventData, EventFlags},
     },
     io::Errno,
-    net::{RecvFlags, recv, sockopt::socket_error},
 };
-use vaxel_websocket::{Config, Message, Opcode, Role, encode_masked, handshake::check_response};
 
 use self::heartbeat::Heartbeats;
 use super::{
@@ -36,8 +35,6 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const SPIN: u64 = 200_000;
 /// The longest sleep, so that a request to stop is seen.
 const SLEEP_MAX: u64 = 20_000_000;
-/// How long a lane waits, after the end of a phase, for answers that are under way.
-pub(super) const GRACE: u64 = 10_000_000_000;
 
 /// Nanoseconds since the fleet was made.
 #[derive(Debug, Clone, Copy)]
@@ -117,7 +114,9 @@ pub(super) struct Lane {
     incoming: Vec<Incoming>,
     lanes: usize,
     messages: u64,
+    frames_in: u64,
     bytes_in: u64,
+    frames_out: u64,
     bytes_out: u64,
     idle: u64,
 }
@@ -149,7 +148,9 @@ impl Lane {
             incoming: Vec::new(),
             lanes,
             messages: 0,
+            frames_in: 0,
             bytes_in: 0,
+            frames_out: 0,
             bytes_out: 0,
             idle: 0,
         })
@@ -157,7 +158,13 @@ impl Lane {
 
     /// Runs `task` until it is done, or until the phase is over and nothing more is to come.
     pub(super) fn drive<T: Task>(&mut self, task: &mut T, shared: &Shared) -> anyhow::Result<()> {
-        (self.messages, self.bytes_in, self.bytes_out, self.idle) = (0, 0, 0, 0);
+        (self.messages, self.idle) = (0, 0);
+        (
+            self.frames_in,
+            self.bytes_in,
+            self.frames_out,
+            self.bytes_out,
+        ) = (0, 0, 0, 0);
         self.heartbeats.resume(self.clock.now());
         let mut events = Vec::with_capacity(EVENTS_PER_PASS);
         let mut stopped_at = None;
@@ -173,7 +180,7 @@ impl Lane {
             };
             let next = task.turn(self, moment)?;
             self.publish(shared);
-            let overdue = stopped_at.is_some_and(|stopped| now > stopped + GRACE);
+            let overdue = stopped_at.is_some_and(|stopped| now > stopped + shared.patience);
             if next == Next::Done || overdue {
                 shared.finished_at.fetch_max(now, Relaxed);
                 return Ok(());
@@ -199,7 +206,9 @@ impl Lane {
     fn publish(&self, shared: &Shared) {
         let counters = &shared.lanes[self.index];
         counters.messages.store(self.messages, Relaxed);
+        counters.frames_in.store(self.frames_in, Relaxed);
         counters.bytes_in.store(self.bytes_in, Relaxed);
+        counters.frames_out.store(self.frames_out, Relaxed);
         counters.bytes_out.store(self.bytes_out, Relaxed);
         counters.idle.store(self.idle, Relaxed);
     }
@@ -264,6 +273,7 @@ impl Lane {
             Say::Broadcast(number) => self.script.broadcast.stamp(number),
         };
         let sent = self.connections[index].send(frame);
+        self.frames_out += 1;
         self.bytes_out += frame.len() as u64;
         self.survives(index, sent, task)
     }
@@ -294,159 +304,11 @@ impl Lane {
         task.lost(self, index, &gone);
     }
 
-    fn ready<T: Task>(
-        &mut self,
-        index: usize,
-        flags: EventFlags,
-        task: &mut T,
-        moment: Moment<'_>,
-    ) {
-        if flags.intersects(EventFlags::OUT | EventFlags::ERR) && !self.writable(index, task) {
-            return;
-        }
-        let readable = EventFlags::IN | EventFlags::HUP | EventFlags::RDHUP;
-        if flags.intersects(readable) {
-            while self.read(index, task, moment) {}
-        }
-    }
-
-    /// Takes the step that waited for the socket. False when the connection is gone.
-    fn writable<T: Task>(&mut self, index: usize, task: &mut T) -> bool {
-        let connection = &mut self.connections[index];
-        let Some(socket) = &connection.socket else {
-            return false;
-        };
-        let outcome = if connection.state == State::Connecting {
-            connection.state = State::Upgrading;
-            self.bytes_out += self.target.request.len() as u64;
-            socket_error(socket)
-                .and_then(|error| error)
-                .and_then(|()| connection.send(&self.target.request))
-        } else {
-            connection.flush()
-        };
-        self.survives(index, outcome, task)
-    }
-
-    /// Reads once. True when there may be more to read.
-    fn read<T: Task>(&mut self, index: usize, task: &mut T, moment: Moment<'_>) -> bool {
-        let connection = &mut self.connections[index];
-        let Some(socket) = &connection.socket else {
-            return false;
-        };
-        let kept = connection.partial.len();
-        self.buffer[..kept].copy_from_slice(&connection.partial);
-        let fresh = match recv(socket, &mut self.buffer[kept..], RecvFlags::empty()) {
-            Ok((0, _)) => {
-                self.lose(index, "closed by the server", task);
-                return false;
-            }
-            Ok((fresh, _)) => fresh,
-            Err(Errno::AGAIN) => return false,
-            Err(Errno::INTR) => return true,
-            Err(error) => {
-                self.lose(index, error, task);
-                return false;
-            }
-        };
-        self.bytes_in += fresh as u64;
-        connection.partial.clear();
-        let moment = Moment {
-            now: self.clock.now(),
-            ..moment
-        };
-        let opening = connection.state == State::Upgrading;
-        let outcome = self.decode(index, kept + fresh);
-        if opening && self.connections[index].state == State::Open {
-            task.opened(self, index, moment);
-        }
-        self.hand_over(index, task, moment);
-        if let Err(reason) = outcome {
-            self.lose(index, reason, task);
-            return false;
-        }
-        kept + fresh == self.buffer.len()
-    }
-
-    /// Decodes the first `length` bytes of the buffer and keeps what is incomplete.
-    fn decode(&mut self, index: usize, length: usize) -> Result<(), String> {
-        let connection = &mut self.connections[index];
-        let mut at = 0;
-        if connection.state == State::Upgrading {
-            match check_response(&self.buffer[..length], &self.target.key) {
-                Ok(Some(answer)) => at = answer.head_bytes,
-                Ok(None) => {
-                    connection.partial.extend_from_slice(&self.buffer[..length]);
-                    return Ok(());
-                }
-                Err(error) => return Err(format!("the upgrade failed: {error}")),
-            }
-            connection.state = State::Open;
-        }
-        let bytes = BUFFER_BYTES / 2;
-        let config = Config {
-            role: Role::Client,
-            frame_bytes_max: bytes,
-            message_bytes_max: bytes,
-        };
-        loop {
-            let rest = &mut self.buffer[at..length];
-            let decoded = connection
-                .decoder
-                .decode(&config, rest)
-                .map_err(|error| format!("the server broke the protocol: {error}"))?;
-            at += decoded.consumed;
-            match decoded.message {
-                None => break,
-                Some(Message::Text(text)) => {
-                    let meaning = self.script.understand(&text);
-                    if meaning == (Incoming::Joined { accepted: false }) {
-                        self.first_refusal.get_or_insert_with(|| text.into_owned());
-                    }
-                    self.incoming.push(meaning);
-                }
-                Some(Message::Ping(payload)) => {
-                    let mut pong = Vec::new();
-                    encode_masked(Opcode::Pong, payload, [1, 2, 3, 4], &mut pong);
-                    connection.send(&pong).map_err(|error| error.to_string())?;
-                }
-                Some(Message::Close(close)) => {
-                    return Err(match close {
-                        Some(close) => format!("closed by the server: {close:?}"),
-                        None => "closed by the server without a code".to_owned(),
-                    });
-                }
-                Some(Message::Binary(_) | Message::Pong(_)) => {}
-            }
-        }
-        connection
-            .partial
-            .extend_from_slice(&self.buffer[at..length]);
-        Ok(())
-    }
-
-    fn hand_over<T: Task>(&mut self, index: usize, task: &mut T, moment: Moment<'_>) {
-        let mut incoming = std::mem::take(&mut self.incoming);
-        for message in incoming.drain(..) {
-            match message {
-                _ if self.connections[index].state == State::Absent => {}
-                Incoming::Heartbeat { number } => self.heartbeats.answered(number, moment.now),
-                Incoming::ChannelGone => {
-                    self.lose(index, "the channel was closed by the server", task);
-                }
-                Incoming::Other => self.unexpected += 1,
-                message => task.received(self, index, message, moment),
-            }
-        }
-        self.incoming = incoming;
-    }
-
     /// Sends the heartbeats that are due and says when the next one is.
     fn beat<T: Task>(&mut self, now: u64, task: &mut T, shared: &Shared) -> u64 {
         while let Some((index, number)) = self.heartbeats.due(now, &self.connections) {
             let frame = self.script.heartbeat.stamp(number);
             let sent = self.connections[index].send(frame);
-            self.bytes_out += frame.len() as u64;
             self.survives(index, sent, task);
         }
         self.publish(shared);

@@ -16,6 +16,7 @@ use super::{
 use crate::bench::{
     process::{self, Process},
     progress::Progress,
+    stats::{self, merge},
 };
 
 /// Memory is steady when it moved by less than this part of itself between two looks.
@@ -217,6 +218,18 @@ impl Session {
         Ok(Some(memory))
     }
 
+    /// Nothing but heartbeats, for the duration of a measurement.
+    pub(super) fn idle(&mut self) -> anyhow::Result<Measured> {
+        let duration = self.plan.duration;
+        let mut progress = Progress::new("idle", duration.as_millis() as u64);
+        let (measured, ..) = self.fleet.run(
+            |_| Idle,
+            |supervisor| supervisor.window(Duration::ZERO, duration, &mut progress, || {}),
+        )?;
+        self.note_losses();
+        Ok(measured)
+    }
+
     /// Broadcasts as fast as they arrive, with `under_way` of them on their way at any time.
     pub(super) fn broadcast_saturated(&mut self, under_way: u64) -> anyhow::Result<Measured> {
         let (warm_up, duration) = (self.plan.warm_up, self.plan.duration);
@@ -230,7 +243,7 @@ impl Session {
     pub(super) fn broadcast_at_rate(&mut self, per_second: f64) -> anyhow::Result<Measured> {
         let count = ((self.plan.duration.as_secs_f64() * per_second).ceil() as u64).max(3);
         let expected = Duration::from_secs_f64(count as f64 / per_second);
-        let limit = expected + Duration::from_secs(15);
+        let limit = expected + Duration::from_nanos(self.plan.crew.patience_nanos);
         let mut progress = Progress::new("broadcasts, at a rate", expected.as_millis() as u64);
         self.broadcast(Pace::Rate { per_second, count }, |supervisor| {
             supervisor.broadcasts(count, limit, &mut progress)
@@ -317,7 +330,7 @@ impl Session {
 
     /// Nanoseconds from the intended time of every heartbeat so far to its answer.
     pub(super) fn heartbeats(&self) -> Histogram<u64> {
-        let mut latency = Histogram::new(3).expect("three digits are possible");
+        let mut latency = stats::delays();
         merge(
             &mut latency,
             self.fleet.lanes.iter().map(|lane| &lane.heartbeats.latency),
@@ -340,12 +353,5 @@ impl Session {
             what,
             (self.plan.warm_up + self.plan.duration).as_millis() as u64,
         )
-    }
-}
-
-fn merge<'a>(sum: &mut Histogram<u64>, parts: impl IntoIterator<Item = &'a Histogram<u64>>) {
-    for part in parts {
-        sum.add(part)
-            .expect("histograms of one precision that may grow");
     }
 }

@@ -34,9 +34,11 @@ impl Window {
 pub(super) struct Counters {
     /// Steps of the phase: connections, joins, replies, deliveries.
     pub(super) messages: AtomicU64,
-    /// Bytes read, frame headers included.
+    /// Frames from the server, heartbeats' answers excepted, and their bytes with headers.
+    pub(super) frames_in: AtomicU64,
     pub(super) bytes_in: AtomicU64,
-    /// Bytes written.
+    /// Frames to the server, heartbeats excepted, and their bytes with headers.
+    pub(super) frames_out: AtomicU64,
     pub(super) bytes_out: AtomicU64,
     /// Nanoseconds in which the lane had nothing to do.
     pub(super) idle: AtomicU64,
@@ -46,9 +48,28 @@ pub(super) struct Counters {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sums {
     pub(super) messages: u64,
+    pub(super) frames_in: u64,
     pub(super) bytes_in: u64,
+    pub(super) frames_out: u64,
     pub(super) bytes_out: u64,
     pub(super) idle: u64,
+}
+
+impl Sums {
+    /// Bytes of a frame in the mean since `before`: from the server, to the server.
+    pub(super) fn frame_bytes_since(&self, before: &Self) -> (f64, f64) {
+        let mean = |bytes: u64, frames: u64| bytes as f64 / frames as f64;
+        (
+            mean(
+                self.bytes_in - before.bytes_in,
+                self.frames_in - before.frames_in,
+            ),
+            mean(
+                self.bytes_out - before.bytes_out,
+                self.frames_out - before.frames_out,
+            ),
+        )
+    }
 }
 
 /// Which broadcasts are under way. Lane 0 sends them all, every lane counts what arrives.
@@ -123,6 +144,10 @@ pub(super) struct Shared {
     pub(super) stop: AtomicBool,
     /// A lane has failed, so waiting for results is in vain.
     pub(super) failed: AtomicBool,
+    /// Nanoseconds to wait for what does not come.
+    pub(super) patience: u64,
+    /// When the phase began; 0 unless it is set.
+    pub(super) began_at: u64,
     /// When the last lane ended.
     pub(super) finished_at: AtomicU64,
     pub(super) window: Window,
@@ -132,8 +157,10 @@ pub(super) struct Shared {
 
 impl Shared {
     /// For `lanes` threads; `last` is the number of the last broadcast of the phase before.
-    pub(super) fn new(lanes: usize, last: u64, members: u64) -> Self {
+    pub(super) fn new(lanes: usize, last: u64, members: u64, patience: u64) -> Self {
         Self {
+            patience,
+            began_at: 0,
             stop: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             finished_at: AtomicU64::new(0),
@@ -150,7 +177,9 @@ impl Shared {
         let mut sums = Sums::default();
         for lane in &self.lanes {
             sums.messages += lane.messages.load(Relaxed);
+            sums.frames_in += lane.frames_in.load(Relaxed);
             sums.bytes_in += lane.bytes_in.load(Relaxed);
+            sums.frames_out += lane.frames_out.load(Relaxed);
             sums.bytes_out += lane.bytes_out.load(Relaxed);
             sums.idle += lane.idle.load(Relaxed);
         }
@@ -178,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_window_holds_what_was_due_in_it() {
-        let shared = Shared::new(1, 0, 0);
+        let shared = Shared::new(1, 0, 0, 0);
         assert!(!shared.window.contains(5));
         shared.window.open(10);
         assert!(!shared.window.contains(9));

@@ -12,6 +12,7 @@ use super::{
 use crate::bench::{
     process::Process,
     report::{Better, Figure, Quantiles, Report},
+    stats,
 };
 
 /// Above this the clients limit what is measured.
@@ -39,6 +40,7 @@ pub(super) fn run(
         idle: None,
     };
     suite.set_up()?;
+    suite.idle()?;
     suite.broadcasts()?;
     suite.requests()?;
     suite.storm()?;
@@ -159,10 +161,8 @@ impl Suite<'_> {
             .iter()
             .map(|run| p99_millis(&run.latency))
             .collect();
-        let mut all = Histogram::new(3)?;
-        for run in measured {
-            all.add(&run.latency)?;
-        }
+        let mut all = stats::delays();
+        stats::merge(&mut all, measured.iter().map(|run| &run.latency));
         let figure = self.figure(&format!("{name}-p99"), "ms", Better::Lower);
         let quantiles = Quantiles::of(&all, MILLISECOND);
         self.report
@@ -174,7 +174,7 @@ impl Suite<'_> {
         if busy > BUSY_MAX {
             self.report.note(&format!(
                 "the clients were busy for {:.0} % of the time: CPU for each {step} is the figure, \
-                 not {step} a second",
+                 not how many a second",
                 busy * 100.0
             ))?;
         }
@@ -188,6 +188,26 @@ impl Suite<'_> {
         (0..self.args.runs)
             .map(|_| phase(&mut self.session))
             .collect()
+    }
+
+    /// Cores the server needs for its connections alone.
+    fn idle(&mut self) -> anyhow::Result<()> {
+        if !self.args.wants(Case::Idle) || self.session.server().is_none() {
+            return Ok(());
+        }
+        self.report.heading("nothing but heartbeats")?;
+        let before = self.session.heartbeats().len();
+        let measured = self.repeat(Session::idle)?;
+        let beats = self.session.heartbeats().len() - before;
+        let cores = |run: &Measured| run.cpu.map(|cpu| cpu.as_secs_f64() / run.seconds);
+        let cores: Vec<f64> = measured.iter().filter_map(cores).collect();
+        let figure = self.figure("idle-cpu", "cores", Better::Lower).runs(&cores);
+        self.report.figure(&figure)?;
+        let seconds: f64 = measured.iter().map(|run| run.seconds).sum();
+        let rate = beats as f64 / seconds;
+        Ok(self.report.note(&format!(
+            "answering {rate:.0} heartbeats a second meanwhile"
+        ))?)
     }
 
     fn broadcasts(&mut self) -> anyhow::Result<()> {

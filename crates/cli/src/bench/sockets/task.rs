@@ -18,11 +18,7 @@ use super::{
     lane::{Lane, Say, Task},
     shared::Window,
 };
-
-/// A histogram of nanoseconds with three digits.
-fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are possible")
-}
+use crate::bench::stats;
 
 /// Requests sent and what became of them.
 #[derive(Debug)]
@@ -42,7 +38,7 @@ pub(super) struct Requests {
 
 impl Requests {
     fn new() -> Self {
-        let latency = histogram();
+        let latency = stats::delays();
         Self {
             latency,
             refused: 0,

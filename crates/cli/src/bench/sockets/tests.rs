@@ -11,6 +11,9 @@ use super::{
     session::{Faults, Plan, Session},
     target::Target,
 };
+mod stand_in;
+
+use self::stand_in::{Mischief, StandIn};
 use crate::bench::{bare::BareLoop, process::Process};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -32,11 +35,12 @@ fn plan(connections: usize, threads: usize) -> Plan {
         crew: Crew {
             connections,
             threads,
+            patience_nanos: 1_000_000_000,
             heartbeat_nanos: Some(heartbeat.as_nanos() as u64),
         },
         in_flight: 64,
         connects_per_second: None,
-        warm_up: Duration::from_millis(20),
+        warm_up: Duration::from_millis(100),
         duration: Duration::from_millis(150),
     }
 }
@@ -70,6 +74,10 @@ fn all_phases_run_without_a_fault() {
 
         let closed = session.requests_closed(40, 2, || {}).unwrap();
         assert!(closed.latency.len() > 100);
+        assert!(
+            closed.latency.value_at_quantile(0.5) > 1_000,
+            "less than a microsecond"
+        );
         let open = session.requests_open(40, 1_000.0).unwrap();
         let due = open.seconds * 1_000.0;
         let recorded = open.latency.len() as f64;
@@ -95,10 +103,10 @@ fn bytes_on_the_wire_are_those_of_phoenix() {
     session.join().unwrap();
     let delivery = r#"[null,null,"room:bench","shout",]"#.len() + 200;
     let rate = session.broadcast_at_rate(20.0).unwrap();
-    let (down, up) = rate.bytes_per_message();
+    let (down, up) = rate.frame_bytes;
     assert!((down - (delivery + 4) as f64).abs() < 1e-6, "{down}");
     let shout = r#"["1","b","room:bench","shout",]"#.len() + 200 + 8;
-    assert!((up - shout as f64 / 10.0).abs() < 1e-6, "{up}");
+    assert!((up - shout as f64).abs() < 1e-6, "{up}");
 }
 
 #[test]
@@ -134,7 +142,7 @@ fn missing_and_repeated_deliveries_are_counted() {
     let mut session = session(&server, 1, 1);
     session.connect(1).unwrap();
     session.join().unwrap();
-    let shared = super::shared::Shared::new(1, 0, 1);
+    let shared = super::shared::Shared::new(1, 0, 1, 0);
     let lane = &mut session.fleet.lanes[0];
     let mut task = Broadcast::new(Pace::UnderWay(1), 0, lane);
     let moment = Moment {
@@ -151,4 +159,74 @@ fn missing_and_repeated_deliveries_are_counted() {
     task.settle(lane, &shared);
     assert_eq!(task.repeated, 1, "number 2");
     assert_eq!(task.missing, 2, "numbers 3 and 5");
+}
+
+fn phoenix(server: &StandIn, connections: usize) -> Session {
+    let url = format!("ws://{}/socket", server.address());
+    let script = Script::phoenix(&conversation()).unwrap();
+    let mut plan = plan(connections, 1);
+    plan.crew.patience_nanos = 300_000_000;
+    Session::new(plan, Target::parse(&url).unwrap(), &script, None).unwrap()
+}
+
+#[test]
+fn a_server_that_speaks_phoenix_is_put_through_all_phases() {
+    let server = StandIn::start(Mischief::None);
+    let mut session = phoenix(&server, 20);
+    session.connect(20).unwrap();
+    session.join().unwrap();
+    assert_eq!(session.broadcast_at_rate(40.0).unwrap().messages, 6 * 20);
+    session.broadcast_saturated(2).unwrap();
+    let closed = session.requests_closed(10, 1, || {}).unwrap();
+    assert!(closed.latency.len() > 10);
+    session.requests_open(10, 500.0).unwrap();
+    assert!(!session.heartbeats().is_empty());
+    assert_eq!(session.faults, Faults::default());
+}
+
+#[test]
+fn lost_deliveries_are_counted_one_by_one() {
+    let server = StandIn::start(Mischief::LosesDeliveriesOfFirstClient);
+    let mut session = phoenix(&server, 5);
+    session.connect(5).unwrap();
+    session.join().unwrap();
+    session.broadcast_at_rate(40.0).unwrap();
+    assert_eq!(session.faults.missing, 6);
+    assert_eq!(
+        session.faults.in_words(),
+        ["6 deliveries of broadcasts are missing"]
+    );
+}
+
+#[test]
+fn refused_and_unanswered_requests_are_faults() {
+    let server = StandIn::start(Mischief::RefusesRequests);
+    let mut session = phoenix(&server, 5);
+    session.connect(5).unwrap();
+    session.join().unwrap();
+    session.requests_closed(5, 1, || {}).unwrap();
+    assert!(session.faults.refused > 0);
+
+    let server = StandIn::start(Mischief::IgnoresRequests);
+    let mut session = phoenix(&server, 5);
+    session.connect(5).unwrap();
+    session.join().unwrap();
+    session.requests_closed(5, 2, || {}).unwrap();
+    assert_eq!(session.faults.unanswered, 10);
+}
+
+#[test]
+fn a_refused_join_ends_with_the_servers_reason() {
+    let server = StandIn::start(Mischief::RefusesJoins);
+    let mut session = phoenix(&server, 3);
+    session.connect(3).unwrap();
+    let error = session.join().unwrap_err().to_string();
+    assert!(error.contains("unmatched topic"), "{error}");
+}
+
+#[test]
+fn a_refused_upgrade_ends_with_its_status() {
+    let server = StandIn::start(Mischief::RefusesUpgrades);
+    let error = phoenix(&server, 3).connect(3).unwrap_err().to_string();
+    assert!(error.contains("403"), "{error}");
 }

@@ -13,7 +13,7 @@ pub(super) enum Kind {
         /// The ratio is to be at most this.
         goal: f64,
     },
-    /// Bytes on the wire for each message, which must be equal.
+    /// Bytes of a frame, which must be equal.
     Wire,
     /// How busy the clients were.
     Busy,
@@ -40,11 +40,11 @@ impl Metrics {
             self.0.push((key, Kind::Figure { unit, goal }, value));
         }
         if !matches!(step, "connection" | "join") {
-            let (down, up) = measured.bytes_per_message();
+            let (down, up) = measured.frame_bytes;
             self.0
-                .push((format!("{name} bytes from the server"), Kind::Wire, down));
+                .push((format!("{name}: frames from the server"), Kind::Wire, down));
             self.0
-                .push((format!("{name} bytes to the server"), Kind::Wire, up));
+                .push((format!("{name}: frames to the server"), Kind::Wire, up));
         }
         self.0
             .push((name.to_owned(), Kind::Busy, measured.generator_busy));

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use hdrhistogram::Histogram;
 
 use crate::bench::sockets::connection::{Connection, State};
+use crate::bench::stats;
 
 /// Heartbeats sent in one go. Behind by more, the rest follows in the next turn.
 const BURST: usize = 64;
@@ -36,7 +37,7 @@ impl Heartbeats {
             number: 0,
             burst: 0,
             under_way: VecDeque::new(),
-            latency: Histogram::new(3).expect("three digits are possible"),
+            latency: stats::delays(),
         }
     }
 

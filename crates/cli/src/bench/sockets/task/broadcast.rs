@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use hdrhistogram::Histogram;
 
-use super::{State, histogram};
+use super::State;
 use crate::bench::sockets::{
     connection::Connection,
     lane::{Lane, Moment, Next, Say, Task},
@@ -13,9 +13,7 @@ use crate::bench::sockets::{
     seen::{Delivery, Seen},
     shared::{Board, Shared},
 };
-
-/// A broadcast that is not complete after this time ends a saturated run.
-const STALL: u64 = 10_000_000_000;
+use crate::bench::stats;
 
 /// When the next broadcast is due.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +52,7 @@ impl Broadcast {
             connection.seen = Seen::up_to(base);
         }
         Self {
-            latency: histogram(),
+            latency: stats::delays(),
             missing: 0,
             repeated: 0,
             is_stalled: false,
@@ -104,14 +102,15 @@ impl Broadcast {
     }
 
     /// Notes when the last broadcast was completed, and whether that is too long ago.
-    fn watch(&mut self, board: &Board, now: u64) {
+    fn watch(&mut self, shared: &Shared, now: u64) {
+        let board = &shared.board;
         let complete = board.complete.load(Relaxed);
         if complete != self.progress || self.progress_at == 0 {
             self.progress = complete;
             self.progress_at = now;
         }
         let waits = board.sent.load(Relaxed) > complete;
-        self.is_stalled = waits && now > self.progress_at + STALL;
+        self.is_stalled = waits && now > self.progress_at + shared.patience;
     }
 }
 
@@ -128,7 +127,7 @@ impl Task for Broadcast {
         }
         let began = *self.began.get_or_insert(moment.now);
         let mut under_way = board.under_way();
-        self.watch(board, moment.now);
+        self.watch(moment.shared, moment.now);
         if self.is_stalled || (!moment.sending && under_way == 0) {
             return Ok(Next::Done);
         }

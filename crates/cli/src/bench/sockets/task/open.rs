@@ -18,7 +18,6 @@ pub(in crate::bench::sockets) struct OpenLoop {
     pub(in crate::bench::sockets) requests: Requests,
     busy: Vec<usize>,
     per_second: f64,
-    began: Option<u64>,
     sent: u64,
 }
 
@@ -29,9 +28,24 @@ impl OpenLoop {
             requests: Requests::new(),
             busy,
             per_second,
-            began: None,
             sent: 0,
         }
+    }
+}
+
+impl OpenLoop {
+    /// When the next request is due.
+    fn due(&self, began: u64) -> u64 {
+        began + (self.sent as f64 / self.per_second * 1e9) as u64
+    }
+
+    /// Whether the next request is to be sent now. What was due within the window is sent even
+    /// after its end, if this thread could not do it before: left out, it would be missing among
+    /// the slowest.
+    fn is_due(&self, began: u64, moment: Moment<'_>) -> bool {
+        let due = self.due(began);
+        let is_wanted = moment.sending || moment.shared.window.contains(due);
+        !self.busy.is_empty() && is_wanted && due <= moment.now
     }
 }
 
@@ -43,24 +57,21 @@ impl AsMut<Requests> for OpenLoop {
 
 impl Task for OpenLoop {
     fn turn(&mut self, lane: &mut Lane, moment: Moment<'_>) -> anyhow::Result<Next> {
-        if !moment.sending {
-            let is_done = self.requests.under_way == 0;
-            return Ok(if is_done { Next::Done } else { Next::Whenever });
-        }
-        if self.busy.is_empty() {
-            return Ok(Next::Whenever);
-        }
-        let began = *self.began.get_or_insert(moment.now);
-        let due = |sent: u64| began + (sent as f64 / self.per_second * 1e9) as u64;
-        let (mut next_at, mut burst) = (due(self.sent), 0);
-        while next_at <= moment.now && burst < BURST {
+        let began = moment.shared.began_at;
+        let mut burst = 0;
+        while self.is_due(began, moment) && burst < BURST {
             let index = self.busy[(self.sent % self.busy.len() as u64) as usize];
+            let due = self.due(began);
             self.sent += 1;
             burst += 1;
-            Requests::ask(lane, index, next_at, self);
-            next_at = began + (self.sent as f64 / self.per_second * 1e9) as u64;
+            Requests::ask(lane, index, due, self);
         }
-        Ok(Next::At(next_at))
+        Ok(match self.requests.under_way {
+            _ if self.busy.is_empty() && moment.sending => Next::Whenever,
+            _ if moment.sending || self.is_due(began, moment) => Next::At(self.due(began)),
+            0 => Next::Done,
+            _ => Next::Whenever,
+        })
     }
 
     fn received(&mut self, lane: &mut Lane, index: usize, incoming: Incoming, moment: Moment<'_>) {

@@ -3,12 +3,13 @@
 use anyhow::{Context, bail};
 use hdrhistogram::Histogram;
 
-use super::{State, histogram};
+use super::State;
 use crate::bench::sockets::{
     connection::Connection,
     lane::{Lane, Moment, Next, Say, Task},
     script::Incoming,
 };
+use crate::bench::stats;
 
 /// Connects clients and upgrades them, a bounded number at a time.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Connect {
         per_second: Option<f64>,
     ) -> Self {
         Self {
-            latency: histogram(),
+            latency: stats::delays(),
             retried: 0,
             next,
             end,
@@ -132,7 +133,7 @@ impl Join {
     /// At most `in_flight_max` joins of this lane wait for their answer.
     pub(in crate::bench::sockets) fn new(in_flight_max: usize) -> Self {
         Self {
-            latency: histogram(),
+            latency: stats::delays(),
             next: 0,
             in_flight: 0,
             in_flight_max,
