@@ -55,6 +55,22 @@ fn a_program_stops_its_trees_in_reverse() {
 }
 
 #[test]
+fn a_program_wraps_its_threads_inside_tokio() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let (pen, seen) = log();
+    let program = Program::new().workers(1).around_worker(move |work| {
+        let _ = pen.send(tokio::runtime::Handle::try_current().is_ok());
+        work();
+    });
+    program.run(async {});
+    let seen = seen.rest();
+    assert!(
+        !seen.is_empty() && seen.iter().all(|inside| *inside),
+        "{seen:?}"
+    );
+}
+
+#[test]
 fn a_program_that_panics_still_stops_in_order() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let (pen, ended) = log();

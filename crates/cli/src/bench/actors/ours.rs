@@ -7,7 +7,7 @@ mod spawning;
 
 use std::{future::Future, sync::mpsc::sync_channel};
 
-use vaxel_actor::System;
+use vaxel::System;
 
 use super::{
     Plan, Subject,

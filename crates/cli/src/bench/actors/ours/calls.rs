@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use vaxel_actor::prelude::*;
+use vaxel::prelude::*;
 
 use super::Fresh;
 use crate::bench::actors::{
@@ -17,7 +17,7 @@ struct Server {
     n: u64,
 }
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Server {
     fn init() -> Self {
         Server { n: 0 }
@@ -42,7 +42,7 @@ impl Server {
 
 struct Caller;
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Caller {
     fn init() -> Self {
         Caller

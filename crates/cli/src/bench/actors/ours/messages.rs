@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vaxel_actor::prelude::*;
+use vaxel::prelude::*;
 
 use super::Fresh;
 use crate::bench::actors::{
@@ -22,7 +22,7 @@ struct Player {
     done: SyncSender<()>,
 }
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Player {
     fn init(done: SyncSender<()>) -> Self {
         Player { next: None, done }
@@ -73,7 +73,7 @@ struct Sink {
     done: SyncSender<()>,
 }
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Sink {
     fn init(expected: u64, done: SyncSender<()>) -> Self {
         Sink {
@@ -95,7 +95,7 @@ impl Sink {
 /// run now and then, as tokio's budget makes its senders do.
 struct Source;
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Source {
     fn init() -> Self {
         Source
@@ -137,7 +137,7 @@ struct Receiver {
     n: u64,
 }
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Receiver {
     fn init() -> Self {
         Receiver { n: 0 }
@@ -154,7 +154,7 @@ struct Speaker {
     audience: Arc<Vec<ReceiverRef>>,
 }
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Speaker {
     fn init(audience: Arc<Vec<ReceiverRef>>) -> Self {
         Speaker { audience }

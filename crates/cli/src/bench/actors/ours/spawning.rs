@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vaxel_actor::prelude::*;
+use vaxel::{SupervisorRef, prelude::*};
 
 use super::Fresh;
 use crate::bench::actors::{
@@ -21,7 +21,7 @@ struct Idle {
     n: u64,
 }
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Idle {
     fn init(n: u64) -> Self {
         BEGUN.add_one();
@@ -86,7 +86,7 @@ fn add(system: &Fresh, supervisor: &SupervisorRef, count: u64) -> anyhow::Result
 
 struct Spawner;
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Spawner {
     fn init() -> Self {
         Spawner
@@ -151,7 +151,7 @@ struct Node {
     parent: Parent,
 }
 
-#[actor(crate = vaxel_actor)]
+#[actor]
 impl Node {
     fn init(parent: Parent) -> Self {
         Node {
