@@ -4,10 +4,11 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::Notify;
-use vaxel_actor::{Recipient, System};
+use vaxel_actor::{Message, Recipient, System};
 use vaxel_net::{PushError, ShardHandle};
 use vaxel_pubsub::{Broadcast, Lane, PubSub, Subscription};
 
@@ -93,6 +94,27 @@ impl Endpoint {
         &self.shared.system
     }
 
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.shared.shards.handles.len()
+    }
+
+    /// Sends a message to a shard and from there to `to`: the way that a reply and the next
+    /// message take between the planes, without the sockets. Its age on arrival is a measure of
+    /// how quickly the server reacts.
+    ///
+    /// # Panics
+    /// When there is no such shard.
+    pub fn probe(&self, shard: usize, to: Recipient<Probed>) {
+        self.command(
+            shard,
+            Command::Probe {
+                to,
+                sent: Instant::now(),
+            },
+        );
+    }
+
     /// What has been counted so far.
     pub fn counters(&self) -> ChannelCounters {
         let mut sum = ChannelCounters::default();
@@ -149,6 +171,18 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// A probe that has been to a shard and back; see [`Endpoint::probe`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Probed {
+    /// When it was sent.
+    pub sent: Instant,
+}
+
+impl Message for Probed {
+    type Reply = ();
 }
 
 impl Lane for Shards {

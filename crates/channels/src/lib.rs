@@ -53,7 +53,7 @@ pub use channel::process::ChannelActor;
 pub use channel::reference::{ChannelRef, ReplyRef};
 pub use channel::{Channel, HandleInfo, Ignored, Joined};
 pub use counters::ChannelCounters;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Probed};
 pub use limits::Limits;
 pub use payload::{Payload, PayloadError};
 pub use refusal::Refusal;

@@ -147,7 +147,7 @@ impl ServerBuilder {
             system,
             supervisor,
             endpoint,
-            net,
+            net: Arc::new(net),
             draining,
             drain: self.drain,
         };

@@ -31,10 +31,12 @@
 
 mod builder;
 mod error;
+mod figures;
 mod http;
 mod server;
 mod signal;
 
 pub use builder::ServerBuilder;
 pub use error::ServerError;
+pub use figures::Figures;
 pub use server::Server;

@@ -1,13 +1,15 @@
 //! A running server.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vaxel_actor::{SupervisorRef, System};
-use vaxel_channels::{ChannelCounters, ChannelsNet, Endpoint};
-use vaxel_net::{Drain, NetCounters};
+use vaxel_channels::{ChannelsNet, Endpoint};
+use vaxel_net::Drain;
 
 use crate::builder::ServerBuilder;
+use crate::figures::Figures;
 use crate::http::Draining;
 use crate::signal::Stop;
 
@@ -22,7 +24,7 @@ pub struct Server {
     pub(crate) system: System,
     pub(crate) supervisor: Option<SupervisorRef>,
     pub(crate) endpoint: Endpoint,
-    pub(crate) net: ChannelsNet,
+    pub(crate) net: Arc<ChannelsNet>,
     pub(crate) draining: Draining,
     pub(crate) drain: Drain,
 }
@@ -48,14 +50,14 @@ impl Server {
         &self.system
     }
 
-    /// What the connection plane has counted so far.
-    pub fn net_counters(&self) -> NetCounters {
-        self.net.counters()
+    /// The application's supervision tree, if it has one.
+    pub fn supervisor(&self) -> Option<&SupervisorRef> {
+        self.supervisor.as_ref()
     }
 
-    /// What the channels have counted so far.
-    pub fn channel_counters(&self) -> ChannelCounters {
-        self.endpoint.counters()
+    /// A reader of everything that is counted.
+    pub fn figures(&self) -> Figures {
+        Figures::new(self.net.clone(), self.endpoint.clone())
     }
 
     /// Stops the server: no new connections, 1012 to the clients in batches, channels terminate,
@@ -94,11 +96,11 @@ impl Server {
         }
     }
 
-    async fn finish(self) {
+    async fn finish(&self) {
         if let Some(supervisor) = &self.supervisor {
             stop(supervisor).await;
         }
-        let net = self.net;
+        let net = self.net.clone();
         // It joins threads, which an async task must not wait for.
         if tokio::task::spawn_blocking(move || net.shutdown())
             .await
@@ -106,6 +108,13 @@ impl Server {
         {
             tracing::error!("the connection plane panicked while it shut down");
         }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Readers of figures may keep the plane's handle.
+        self.net.shutdown();
     }
 }
 

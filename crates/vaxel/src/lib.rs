@@ -57,13 +57,13 @@ pub use program::Program;
 pub use vaxel_actor::*;
 pub use vaxel_channels::{
     Assigns, Channel, ChannelContext, ChannelCounters, ChannelRef, ConnectRequest, Endpoint,
-    HandleInfo, Ignored, Joined, Limits as SocketLimits, Payload, PayloadError, Refusal, Reply,
-    ReplyRef, Socket, Topic,
+    HandleInfo, Ignored, Joined, Limits as SocketLimits, Payload, PayloadError, Probed, Refusal,
+    Reply, ReplyRef, Socket, Topic,
 };
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_net::{Drain, Limits as NetLimits, NetCounters};
 pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
-pub use vaxel_server::{Server, ServerBuilder, ServerError};
+pub use vaxel_server::{Figures, Server, ServerBuilder, ServerError};
 
 pub use {axum, serde, serde_json, serde_json::json};
 

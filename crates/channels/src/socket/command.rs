@@ -1,13 +1,16 @@
 //! What other threads tell a shard.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
+use vaxel_actor::Recipient;
 use vaxel_net::ConnectionId;
 use vaxel_pubsub::Broadcast;
 use vaxel_websocket::Frame;
 
 use crate::assigns::Assigns;
 use crate::channel::membership::Membership;
+use crate::endpoint::Probed;
 use crate::refusal::Refusal;
 use crate::serializer::{Body, Outgoing};
 use crate::socket::connect::Pending;
@@ -33,6 +36,11 @@ pub enum Command {
     },
     /// A frame for everybody on a topic.
     Broadcast(Arc<Encoded>),
+    /// A probe to be sent back; see [`Endpoint::probe`](crate::Endpoint::probe).
+    Probe {
+        to: Recipient<Probed>,
+        sent: Instant,
+    },
     /// What a connect hook has decided.
     Connected {
         pending: Pending,

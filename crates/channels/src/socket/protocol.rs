@@ -14,7 +14,7 @@ use vaxel_runtime::Batch;
 use vaxel_websocket::{CloseCode, Frame};
 
 use crate::channel::membership::Membership;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Probed};
 use crate::socket::Socket;
 use crate::socket::command::{Command, Encoded, Ending};
 use crate::socket::connect::{self, ConnectRequest, Pending};
@@ -189,6 +189,8 @@ impl Protocol for ChannelsProtocol {
             } => {
                 self.ended(local, io, &membership, ending, &frame);
             }
+            // Whoever probes and does not keep up misses one.
+            Command::Probe { to, sent } => _ = to.cast(Probed { sent }),
             Command::Connected { pending, outcome } => match outcome {
                 Ok(assigns) => {
                     let Pending {

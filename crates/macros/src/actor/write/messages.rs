@@ -44,10 +44,13 @@ impl Writer<'_> {
             quote!(__actor: ::core::marker::PhantomData<fn() -> #self_type>,)
         });
         let reply = outside(&function.output, block);
+        // A call's type names its message, so it is as visible as the method that returns it.
+        let visibility = &function.visibility;
         quote! {
             #(#conditions)*
+            #[doc(hidden)]
             #[allow(non_camel_case_types)]
-            struct #name #parameters #where_clause { #(#fields)* #marker }
+            #visibility struct #name #parameters #where_clause { #(#fields)* #marker }
 
             #(#conditions)*
             #[automatically_derived]
