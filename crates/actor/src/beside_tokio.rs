@@ -11,7 +11,8 @@ use vaxel_runtime::{Event, System, SystemBuilder};
 /// Begins a system whose workers are inside the runtime of `handle`, and whose events go to
 /// `tracing`.
 ///
-/// The runtime must outlive the system: shut the system down first.
+/// The runtime must outlive the system: shut the system down first. The builder's own
+/// `around_worker` would replace the runtime's context.
 pub fn system_beside(handle: &Handle) -> SystemBuilder {
     let handle = handle.clone();
     System::builder()
@@ -20,6 +21,18 @@ pub fn system_beside(handle: &Handle) -> SystemBuilder {
             work();
         })
         .on_event(log)
+}
+
+/// As [`system_beside`], with something more around every thread of the system.
+pub(crate) fn system_within(
+    handle: &Handle,
+    around: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,
+) -> SystemBuilder {
+    let handle = handle.clone();
+    system_beside(&handle.clone()).around_worker(move |work| {
+        let _inside = handle.enter();
+        around(work);
+    })
 }
 
 /// Writes a line per event; texts from user code are bounded by the runtime.

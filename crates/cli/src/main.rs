@@ -6,6 +6,11 @@
 mod bench;
 mod demo;
 
+/// Actors are small and many, and their messages are freed by other threads than those that made
+/// them: both are what this allocator is good at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
