@@ -254,7 +254,8 @@ for (const input of document.querySelectorAll('input[name="theme"]')) {
 // The hint for a quiet server.
 
 const scheme = location.protocol === "https:" ? "wss" : "ws";
-const command = `vaxel bench sockets --url ${scheme}://${location.host}/socket --connections 10000`;
+const command = `cargo run --release -- bench sockets --url ${scheme}://${location.host}/socket `
+  + "--connections 5000 --case broadcast-rate --rate 10/s --seconds 60";
 byId("load-command").textContent = command;
 byId("load-copy").addEventListener("click", async () => {
   try {
