@@ -15,7 +15,7 @@ use super::{StartChildError, SupervisorRef, one_for_one, stopping};
 
 /// An actor that starts others, and starts them again when they crash.
 ///
-/// See the [module](self) for what it promises.
+/// See the [module](crate::supervisor) for what it promises.
 pub struct Supervisor {
     pub(super) children: Children,
     pub(super) intensity: Intensity,
