@@ -1,1 +1,70 @@
-//! To be written.
+//! What users of Vaxel write: actors, their supervisors, and the program around them.
+//!
+//! The engine is the runtime crate, whose user-facing items are re-exported here. This crate adds
+//! the [`#[actor]`](macro@actor) sugar, typed calls, [supervisors](supervisor), and a system that
+//! lives [beside a tokio runtime](system_beside).
+//!
+//! ```
+//! use vaxel_actor::prelude::*;
+//!
+//! struct Greeter;
+//!
+//! #[actor(crate = vaxel_actor)]
+//! impl Greeter {
+//!     fn init() -> Self {
+//!         Greeter
+//!     }
+//!
+//!     #[call]
+//!     async fn greet(&mut self, name: String) -> Result<String, &'static str> {
+//!         if name.is_empty() {
+//!             return Err("nobody is there");
+//!         }
+//!         tokio::time::sleep(millis(1)).await; // mail waits, other actors do not
+//!         Ok(format!("hello, {name}"))
+//!     }
+//! }
+//!
+//! #[vaxel_actor::main(crate = vaxel_actor)]
+//! async fn main() {
+//!     let greeter = Greeter::spawn();
+//!     assert_eq!(greeter.greet("Ada".into()).await.as_deref(), Ok("hello, Ada"));
+//!     assert_eq!(
+//!         greeter.greet(String::new()).await,
+//!         Err(CallError::Handler("nobody is there"))
+//!     );
+//! }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod beside_tokio;
+mod call;
+mod durations;
+mod program;
+pub mod supervisor;
+
+#[doc(hidden)]
+#[path = "macro_support.rs"]
+pub mod __macro;
+
+pub use beside_tokio::system_beside;
+pub use call::Call;
+pub use durations::{millis, secs};
+pub use program::Program;
+pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, SupervisorRef};
+pub use vaxel_macros::{Message, actor, main};
+pub use vaxel_runtime::{
+    Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
+    ExitReason, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient, RegisterError,
+    SendError, System, SystemBuilder, TaskError, Time, TimerRef, TypeStats, Watchable, time,
+};
+
+/// What most files that define actors need.
+pub mod prelude {
+    pub use crate::supervisor::{ChildSpec, Restart, Shutdown, Supervisor, SupervisorRef};
+    pub use crate::{
+        Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
+        Pid, Recipient, SendError, System, actor, millis, secs,
+    };
+}

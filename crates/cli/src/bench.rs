@@ -1,7 +1,13 @@
 //! `vaxel bench`: the measurements, one submodule each, and the output they share.
 
+mod actors;
+mod bare;
+mod child;
+mod interrupt;
+mod process;
 pub(crate) mod progress;
 pub(crate) mod report;
+mod sockets;
 pub(crate) mod stats;
 
 use clap::{Args, Subcommand};
@@ -14,9 +20,17 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Debug, Subcommand)]
-enum Suite {}
+enum Suite {
+    Actors(actors::ActorsArgs),
+    Sockets(Box<sockets::SocketsArgs>),
+    Loop(bare::LoopArgs),
+}
 
 /// Runs one suite and prints its figures.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
-    match args.suite {}
+    match args.suite {
+        Suite::Actors(args) => actors::run(&args),
+        Suite::Sockets(args) => sockets::run(&args),
+        Suite::Loop(args) => bare::run(&args),
+    }
 }

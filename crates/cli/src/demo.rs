@@ -1,15 +1,95 @@
-//! `vaxel demo`: the page served from memory.
+//! `vaxel demo`: one process that serves a page to talk, to watch, and to crash actors on.
+//!
+//! The page is in the binary ([`assets`]). Its socket has the rooms of the chat ([`room`]), the
+//! samples of the dashboard ([`stats`]) and the supervision tree ([`tree`]). The tree holds a
+//! small telephone exchange whose workers pass calls on ([`exchange`]), and the instruments that
+//! watch the server ([`sampler`], [`probe`], [`board`]); a visitor may crash every one of them.
 
 pub(crate) mod args;
+mod assets;
+mod board;
+mod exchange;
+mod probe;
+mod room;
+mod sampler;
+mod shared;
+mod stats;
+mod tree;
+
+use std::io::{IsTerminal, Write};
+use std::num::NonZero;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+use vaxel::{Program, Server, Socket};
 
 use args::DemoArgs;
+use shared::Shared;
 
 /// Serves the demo until the process is told to stop.
 pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
-    anyhow::bail!(
-        "the demo is not built into this binary, so nothing listens on {} ({:?} shards, {:?} workers)",
-        args.listen,
-        args.shards,
-        args.workers,
-    )
+    log();
+    let mut program = Program::new();
+    if let Some(workers) = args.workers {
+        program = program.workers(usize::from(workers));
+    }
+    program
+        .run(serve(args))
+        .context("the demo cannot be served")
+}
+
+async fn serve(args: DemoArgs) -> Result<(), vaxel::ServerError> {
+    let shared = Arc::new(Shared::new());
+    let mut server = Server::builder()
+        .listen(args.listen)
+        .supervise(exchange::tree(&shared))
+        .socket("/socket", socket())
+        .http(assets::router())
+        .on_listening(move |server| {
+            shared.started(server);
+            announce(server);
+        });
+    if let Some(shards) = args
+        .shards
+        .and_then(|shards| NonZero::new(usize::from(shards)))
+    {
+        server = server.shards(shards);
+    }
+    server.run().await
+}
+
+fn socket() -> Socket {
+    Socket::new()
+        .channel::<room::Room>("room:*")
+        .channel::<stats::Live>("stats:live")
+        .channel::<tree::Crashes>("tree:demo")
+}
+
+/// Where to look, for people and for programs that wait for the line.
+fn announce(server: &Server) {
+    let mut out = std::io::stdout();
+    let is_plain = !out.is_terminal() || std::env::var_os("NO_COLOR").is_some();
+    let (brass, calm) = if is_plain {
+        ("", "")
+    } else {
+        ("\u{1b}[38;2;224;168;74m", "\u{1b}[0m")
+    };
+    // Nobody to tell is no reason to stop.
+    _ = writeln!(
+        out,
+        "{brass}vaxel demo{calm}: a chat, a live dashboard, a supervision tree to crash\n\
+         listening on {brass}http://{}{calm}\n\
+         open it in two tabs; Ctrl-C ends it",
+        server.address()
+    );
+}
+
+/// Crashes that a visitor asked for are the show, not trouble; `RUST_LOG` shows them.
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
+    _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

@@ -1,1 +1,30 @@
-//! To be written.
+//! Topics, local fan-out and the fast lane of Vaxel.
+//!
+//! A [`PubSub`] hands every [`Broadcast`] to two kinds of receivers:
+//!
+//! - **Lanes** ([`Lane`]): a connection plane. A lane encodes the broadcast once and gives it to
+//!   each of its shards once; a shard walks its own [`SubscriberTable`] and writes the same bytes
+//!   to every socket. No task and no actor is woken per connection.
+//! - **Actors** ([`PubSub::subscribe`]): each receives the broadcast as a message.
+//!
+//! # Ordering
+//! The broadcasts of one sender reach every receiver in the order in which they were sent.
+//! Nothing is promised between senders.
+//!
+//! # Bounds
+//! A broadcast never waits. An actor whose mailbox is full misses it, which
+//! [`PubSub::counters`] counts as `broadcasts_missed`; what a slow socket does is decided by the
+//! lane's outbox. The payload is held once, whatever the number of receivers.
+//!
+//! # Failure
+//! A subscriber that has ended is forgotten the next time its topic is used.
+
+#![forbid(unsafe_code)]
+
+mod broadcast;
+mod hub;
+mod table;
+
+pub use broadcast::{Broadcast, Origin};
+pub use hub::{Counters, Lane, PubSub, Subscription};
+pub use table::{Seat, SubscriberTable};

@@ -1,1 +1,86 @@
-//! To be written.
+//! Vaxel: actors, supervision and realtime channels in one crate.
+//!
+//! A realtime backend: actors with OTP's supervision, WebSocket channels that unmodified
+//! phoenix.js clients join, and broadcasts that reach every subscriber from one encoded frame.
+//!
+//! ```no_run
+//! use vaxel::prelude::*;
+//!
+//! struct Room;
+//!
+//! impl Channel for Room {
+//!     type Params = Ignored;
+//!
+//!     async fn join(
+//!         _topic: &Topic,
+//!         _params: Ignored,
+//!         _cx: &mut ChannelContext<'_, Self>,
+//!     ) -> Result<Joined<Self>, Refusal> {
+//!         Ok(Room.into())
+//!     }
+//!
+//!     async fn handle_in(
+//!         &mut self,
+//!         event: &str,
+//!         payload: Payload,
+//!         cx: &mut ChannelContext<'_, Self>,
+//!     ) -> Result<Reply, Refusal> {
+//!         cx.broadcast(event, &payload);
+//!         Ok(Reply::none())
+//!     }
+//! }
+//!
+//! #[vaxel::main]
+//! async fn main() -> Result<(), ServerError> {
+//!     Server::builder()
+//!         .listen("127.0.0.1:4000")
+//!         .socket("/socket", Socket::new().channel::<Room>("room:*"))
+//!         .run()
+//!         .await
+//! }
+//! ```
+//!
+//! - **Actors**: [`actor`] turns an `impl` block into one; [`Actor`], [`Handler`] and [`Message`]
+//!   are what it stands on; [`Supervisor`] restarts them.
+//! - **Channels**: [`Channel`], [`Socket`], [`Endpoint`].
+//! - **A server**: [`Server`] listens, serves channels and an axum router on one port, and stops
+//!   in order.
+//!
+//! Handlers may use any library of tokio: an actor system started by [`main`](macro@main) or
+//! [`Program`] has a tokio runtime beside it.
+
+#![forbid(unsafe_code)]
+
+mod program;
+
+pub use program::Program;
+pub use vaxel_actor::*;
+pub use vaxel_channels::{
+    Assigns, Channel, ChannelContext, ChannelCounters, ChannelRef, ConnectRequest, Endpoint,
+    HandleInfo, Ignored, Joined, Limits as SocketLimits, Payload, PayloadError, Probed, Refusal,
+    Reply, ReplyRef, Socket, Topic,
+};
+pub use vaxel_macros::{Message, actor, main};
+pub use vaxel_net::{Drain, Limits as NetLimits, NetCounters};
+pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
+pub use vaxel_server::{Figures, Server, ServerBuilder, ServerError};
+
+pub use {axum, serde, serde_json, serde_json::json};
+
+/// What an application usually needs, for `use vaxel::prelude::*`.
+pub mod prelude {
+    pub use crate::{
+        Actor, ActorRef, Assigns, Broadcast, CallError, Channel, ChannelContext, ChannelRef,
+        ConnectRequest, Context, Down, Endpoint, ExitReason, HandleInfo, Handler, Ignored, Joined,
+        Message, Payload, Pid, Refusal, Reply, ReplyRef, SendError, Server, ServerError, Socket,
+        Supervisor, System, Topic, actor, json, millis, secs,
+    };
+    pub use serde::{Deserialize, Serialize};
+}
+
+/// What generated code refers to. Not part of the public interface.
+#[doc(hidden)]
+pub mod __macro {
+    pub use crate::Program;
+    pub use vaxel_actor::__macro::*;
+}

@@ -1,7 +1,7 @@
 //! The opening handshake (RFC 6455, section 4), for both ends.
 //!
-//! A server parses the head with [`RequestHead::parse`], asks [`RequestHead::is_upgrade`], checks
-//! the rest with [`RequestHead::websocket_key`] and answers with [`accept`]. A client sends
+//! A server parses the head with [`RequestHead::parse`], checks it with
+//! [`RequestHead::websocket_key`] and answers with [`accept`]. A client sends
 //! [`client_request`] and reads the answer with [`check_response`].
 
 mod client;
@@ -24,6 +24,9 @@ pub enum HandshakeError {
     /// More headers than fit ([`RequestHead::HEADERS_MAX`]).
     #[error("too many headers")]
     TooManyHeaders,
+    /// Not a `GET` that asks to upgrade to `websocket`.
+    #[error("request does not upgrade to websocket")]
+    Upgrade,
     /// Not HTTP/1.1.
     #[error("a websocket needs http/1.1")]
     HttpVersion,

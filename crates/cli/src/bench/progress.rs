@@ -1,6 +1,7 @@
 //! A progress bar for whatever takes longer than a second, on a terminal only.
 
 use std::{
+    cell::RefCell,
     io::IsTerminal,
     time::{Duration, Instant},
 };
@@ -9,6 +10,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How long something may take before a bar appears.
 const QUIET_TIME: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static CONTEXT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Puts `text` in front of the labels of all bars that this thread makes from now on.
+pub(crate) fn set_context(text: impl Into<String>) {
+    CONTEXT.set(text.into());
+}
 
 /// One bar on the error stream, erased when dropped.
 ///
@@ -26,13 +36,13 @@ impl Progress {
     pub(crate) fn new(what: impl Into<String>, steps: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden());
         let template = if std::env::var_os("NO_COLOR").is_some() {
-            "  {msg:<26} {bar:30} {percent:>3} %  {elapsed}"
+            "  {msg:<44} {bar:30} {percent:>3} %  {elapsed}"
         } else {
-            "  {msg:<26} {bar:30.179} {percent:>3} %  {elapsed}"
+            "  {msg:<44} {bar:30.179} {percent:>3} %  {elapsed}"
         };
         let style = ProgressStyle::with_template(template).expect("the template is constant");
         bar.set_style(style.progress_chars("━╸─"));
-        bar.set_message(what.into());
+        bar.set_message(CONTEXT.with_borrow(|context| format!("{context}{}", what.into())));
         Self {
             bar,
             started: Instant::now(),
@@ -50,9 +60,9 @@ impl Progress {
         self.bar.set_position(step);
     }
 
-    /// Changes the label.
-    pub(crate) fn label(&mut self, what: impl Into<String>) {
-        self.bar.set_message(what.into());
+    /// Where the bar stands.
+    pub(crate) fn position(&self) -> u64 {
+        self.bar.position()
     }
 }
 

@@ -9,6 +9,7 @@
 //! A value and its quantiles are in the figure's unit. Names are ASCII (`us`, `x`, `B`), short,
 //! and a figure per something spells it out: `us/delivery`, `B/connection`, `messages/s`.
 
+mod contest;
 mod figure;
 mod machine;
 
@@ -16,6 +17,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anyhow::bail;
 
+pub(crate) use contest::Contest;
 pub(crate) use figure::{Better, Figure, Quantiles};
 use machine::Machine;
 
@@ -27,6 +29,7 @@ pub(crate) struct Report {
     out: Box<dyn Write>,
     notes: Box<dyn Write>,
     last_case: String,
+    in_contest: bool,
     failures: Vec<String>,
 }
 
@@ -57,6 +60,7 @@ impl Report {
             out,
             notes,
             last_case: String::new(),
+            in_contest: false,
             failures: Vec::new(),
         }
     }
@@ -64,6 +68,7 @@ impl Report {
     /// A line above a group of figures.
     pub(crate) fn heading(&mut self, text: &str) -> io::Result<()> {
         self.last_case.clear();
+        self.in_contest = false;
         if self.json {
             writeln!(self.notes, "{text}")
         } else if self.paint {
@@ -94,8 +99,25 @@ impl Report {
                 figure.case()
             };
             writeln!(self.out, "{}", figure.to_row(case, self.paint))?;
+            self.in_contest = false;
             figure.case().clone_into(&mut self.last_case);
         }
+        self.out.flush()
+    }
+
+    /// Prints two subjects and their ratio at once.
+    pub(crate) fn contest(&mut self, contest: &Contest<'_>) -> io::Result<()> {
+        if self.json {
+            for figure in contest.figures() {
+                self.figure(&figure)?;
+            }
+            return Ok(());
+        }
+        if !self.in_contest {
+            writeln!(self.out, "{}", contest.to_head())?;
+            self.in_contest = true;
+        }
+        writeln!(self.out, "{}", contest.to_row(self.paint))?;
         self.out.flush()
     }
 
@@ -138,6 +160,7 @@ mod tests {
     use std::{cell::RefCell, rc::Rc};
 
     use super::*;
+    use crate::bench::stats::Comparison;
 
     #[derive(Clone, Default)]
     struct Sink(Rc<RefCell<Vec<u8>>>);
@@ -222,6 +245,43 @@ mod tests {
         assert_eq!(text.matches("ping-pong").count(), 1, "{text}");
         assert!(text.contains("22\u{2009}000\u{2009}000"), "{text}");
         assert!(text.contains("p99 12.25"), "{text}");
+    }
+
+    #[test]
+    fn a_contest_is_one_row_for_people_and_three_lines_for_programs() {
+        let contest = Contest {
+            case: "broadcast-cpu",
+            unit: "us/delivery",
+            ours: ("vaxel", &[5.5; 9]),
+            theirs: ("loop", &[5.0; 10]),
+            comparison: Comparison::of_pairs(&[(5.5, 5.0); 9], &[(5.0, 5.0); 9]),
+            goal: 1.15,
+        };
+        let (mut people, out, _) = report(false);
+        people.contest(&contest).unwrap();
+        people.contest(&contest).unwrap();
+        let text = out.text();
+        assert_eq!(text.lines().count(), 3, "a head and two rows: {text}");
+        let row = text.lines().last().unwrap();
+        assert!(
+            row.contains("1.100") && row.ends_with("≤ 1.15 pass"),
+            "{row}"
+        );
+
+        let (mut programs, out, _) = report(true);
+        programs.contest(&contest).unwrap();
+        let lines: Vec<serde_json::Value> = out
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[0]["subject"], "loop");
+        assert_eq!(lines[1]["subject"], "vaxel");
+        assert_eq!(
+            (&lines[2]["unit"], &lines[2]["verdict"]),
+            (&"x".into(), &"pass".into())
+        );
     }
 
     #[test]

@@ -103,8 +103,11 @@ impl<'a> RequestHead<'a> {
         self.method == "GET" && has("connection", "upgrade") && has("upgrade", "websocket")
     }
 
-    /// Checks the rest of the handshake and gives the key to answer with.
+    /// Checks the whole handshake and gives the key to answer with.
     pub fn websocket_key(&self) -> Result<&'a str, HandshakeError> {
+        if !self.is_upgrade() {
+            return Err(HandshakeError::Upgrade);
+        }
         if self.minor_version != 1 {
             return Err(HandshakeError::HttpVersion);
         }

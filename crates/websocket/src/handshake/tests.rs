@@ -83,6 +83,8 @@ fn each_missing_part_has_its_error() {
         "GET / HTTP/1.1",
         "host: x",
         "sec-websocket-version: 13",
+        "connection: upgrade",
+        "upgrade: websocket",
         "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
     ];
     let check = |lines: &[&str]| {
@@ -95,7 +97,9 @@ fn each_missing_part_has_its_error() {
         (0, "GET / HTTP/1.0", HandshakeError::HttpVersion, 400),
         (1, "x: y", HandshakeError::Host, 400),
         (2, "sec-websocket-version: 8", HandshakeError::Version, 426),
-        (3, "sec-websocket-key: c2hvcnQ=", HandshakeError::Key, 400),
+        (3, "connection: close", HandshakeError::Upgrade, 400),
+        (4, "x: y", HandshakeError::Upgrade, 400),
+        (5, "sec-websocket-key: c2hvcnQ=", HandshakeError::Key, 400),
     ];
     for (line, replacement, error, status) in cases {
         let mut lines = good;

@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::contest::in_colour;
 use crate::bench::stats::{self, Comparison, Interval, Verdict};
 
 /// Which direction is an improvement.
@@ -112,7 +113,8 @@ impl Figure {
         self
     }
 
-    /// The ratio of `subject` to `against` in `case`, claimed to be at most `goal`.
+    /// The ratio of `subject` to `against` in `case`, claimed to be at most `goal`. Its own case
+    /// is called `CASE-ratio`.
     pub(crate) fn ratio(
         case: impl Into<String>,
         subject: impl Into<String>,
@@ -120,6 +122,7 @@ impl Figure {
         comparison: &Comparison,
         goal: f64,
     ) -> Self {
+        let case = format!("{}-ratio", case.into());
         let mut figure = Self::new(case, subject, "x", Better::Lower);
         figure.value = comparison.ratio;
         figure.runs = comparison.pairs;
@@ -178,11 +181,7 @@ impl Figure {
 
 impl Claim {
     fn to_text(&self, paint: bool) -> String {
-        let verdict = match self.verdict {
-            Verdict::Pass if paint => "\x1b[38;5;71mpass\x1b[0m".to_owned(),
-            Verdict::Fail if paint => "\x1b[38;5;203mfail\x1b[0m".to_owned(),
-            verdict => verdict.to_string(),
-        };
+        let verdict = in_colour(self.verdict, paint);
         format!(
             ", {against} with itself {} … {}; goal ≤ {}: {verdict}",
             number(self.control_low),
@@ -194,7 +193,7 @@ impl Claim {
 }
 
 /// Digits as people read them: four that count, thousands apart by thin spaces.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "unknown".to_owned();
     }
@@ -244,7 +243,7 @@ mod tests {
 
     #[test]
     fn quantiles_scale_and_know_emptiness() {
-        let mut histogram = Histogram::new(3).unwrap();
+        let mut histogram = stats::delays();
         assert_eq!(Quantiles::of(&histogram, 1e6), None);
         histogram.record(2_000_000).unwrap();
         let quantiles = Quantiles::of(&histogram, 1e6).unwrap();
@@ -257,6 +256,7 @@ mod tests {
         let comparison = Comparison::of_pairs(&pairs, &[(1.0, 1.0); 9]);
         let figure = Figure::ratio("broadcast-cpu", "vaxel", "loop", &comparison, 1.15);
         let json: serde_json::Value = serde_json::from_str(&figure.to_json("sockets")).unwrap();
+        assert_eq!(json["case"], "broadcast-cpu-ratio");
         assert_eq!(json["verdict"], "pass");
         assert_eq!(json["against"], "loop");
         assert_eq!(json["runs"], 9);

@@ -1,0 +1,147 @@
+//! What an application writes for a topic.
+
+pub(crate) mod context;
+pub(crate) mod flight;
+pub(crate) mod inbox;
+pub(crate) mod lifeline;
+pub(crate) mod membership;
+pub(crate) mod process;
+pub(crate) mod reference;
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use vaxel_actor::{ExitReason, Mailbox};
+
+use crate::payload::{Payload, to_json};
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::topic::Topic;
+use context::ChannelContext;
+
+/// One client on one topic.
+///
+/// Every joined channel is an actor of its own: it handles one message at a time, in the order
+/// in which the client sent them, and may await; others go on meanwhile.
+///
+/// # Life
+/// [`join`](Self::join) runs first, in the new actor. What it returns is the channel, and the
+/// client is told `ok`; then messages are handled in turn. The channel ends when the client
+/// leaves, joins the topic anew or disconnects, or when the channel stops itself;
+/// [`terminate`](Self::terminate) runs then.
+///
+/// # Crashes
+/// A channel is a temporary actor: a panic ends it and nothing else, the client sees `phx_error`
+/// with the reason `channel_crash`, and only a new join (phoenix.js sends one after a second)
+/// makes a new one. A panic in `join` is answered with the reason `join crashed`.
+///
+/// # Ordering
+/// Frames of one channel leave in the order produced: the join's reply first, even where `join`
+/// pushes, then pushes and replies. A broadcast that is sent after the join's reply arrives after
+/// it.
+///
+/// # Bounds
+/// A mailbox of [`MAILBOX`](Self::MAILBOX) messages. When it is full, the shard stops reading the
+/// client's connection until there is room; no message is lost.
+pub trait Channel: Sized + Send + 'static {
+    /// What a client sends along with its join. `serde_json::Value` takes anything; `()` is
+    /// `null`, so use [`Ignored`] to take anything and look at nothing.
+    type Params: DeserializeOwned + Send + 'static;
+
+    /// How many messages may wait.
+    const MAILBOX: Mailbox = Mailbox::bounded(Mailbox::DEFAULT_CAPACITY);
+
+    /// Decides whether a client may join, and makes the channel.
+    ///
+    /// # Errors
+    /// The refusal is the error reply to the join. Params of another shape are refused before
+    /// `join` is called.
+    fn join(
+        topic: &Topic,
+        params: Self::Params,
+        cx: &mut ChannelContext<'_, Self>,
+    ) -> impl Future<Output = Result<Joined<Self>, Refusal>> + Send;
+
+    /// Handles an event of the client.
+    ///
+    /// # Errors
+    /// The refusal becomes an error reply; the channel goes on.
+    fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        cx: &mut ChannelContext<'_, Self>,
+    ) -> impl Future<Output = Result<Reply, Refusal>> + Send {
+        let _ = (payload, cx);
+        std::future::ready(Err(Refusal::new(format!("unknown event {event:?}"))))
+    }
+
+    /// Runs when the channel ends on purpose, not after a panic or a kill. What it pushes still
+    /// reaches the client, if there is one.
+    fn terminate(
+        &mut self,
+        reason: &ExitReason,
+        cx: &mut ChannelContext<'_, Self>,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (reason, cx);
+        std::future::ready(())
+    }
+}
+
+/// A message to a channel from elsewhere: a timer, another actor, a broadcast it subscribed to.
+///
+/// A channel implements it once for each type `M` that it understands.
+pub trait HandleInfo<M: Send + 'static>: Channel {
+    /// Handles one message.
+    fn handle_info(
+        &mut self,
+        message: M,
+        cx: &mut ChannelContext<'_, Self>,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// Join params that are not looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ignored;
+
+impl<'de> serde::Deserialize<'de> for Ignored {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+/// A yes to a join: the channel, and what the client is told.
+#[derive(Debug)]
+pub struct Joined<C> {
+    pub(crate) channel: C,
+    pub(crate) response: Option<Box<RawValue>>,
+}
+
+impl<C> Joined<C> {
+    /// Accepts the join; the response is `{}`.
+    pub fn new(channel: C) -> Self {
+        Self {
+            channel,
+            response: None,
+        }
+    }
+
+    /// Sets the response. Clients expect an object.
+    ///
+    /// # Panics
+    /// When `response` has no JSON form.
+    #[must_use]
+    #[track_caller]
+    pub fn reply<T: Serialize>(mut self, response: T) -> Self {
+        self.response = Some(to_json(&response));
+        self
+    }
+}
+
+impl<C> From<C> for Joined<C> {
+    fn from(channel: C) -> Self {
+        Self::new(channel)
+    }
+}

@@ -1,0 +1,118 @@
+//! The figures of an endpoint.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What one shard counts. Only the shard's thread writes, so an addition is a load and a store.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct ShardCounters {
+    pub(crate) channels: Counter,
+    pub(crate) joins_accepted: Counter,
+    pub(crate) joins_refused: Counter,
+    pub(crate) joins_crashed: Counter,
+    pub(crate) channels_crashed: Counter,
+    pub(crate) messages: Counter,
+    pub(crate) heartbeats: Counter,
+    pub(crate) unmatched: Counter,
+    pub(crate) stale: Counter,
+    pub(crate) malformed: Counter,
+    pub(crate) pauses: Counter,
+    pub(crate) deliveries: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(n),
+            Ordering::Relaxed,
+        );
+    }
+
+    pub(crate) fn subtract(&self, n: u64) {
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_sub(n),
+            Ordering::Relaxed,
+        );
+    }
+
+    fn load(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The figures of an endpoint, over all shards.
+///
+/// All but `channels_open` only grow. They are read one after another while shards go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelCounters {
+    /// Channels that are joined now.
+    pub channels_open: u64,
+    /// Joins answered with `ok`.
+    pub joins_accepted: u64,
+    /// Joins answered with an error by the application or because of a limit.
+    pub joins_refused: u64,
+    /// Joins that crashed.
+    pub joins_crashed: u64,
+    /// Joined channels that crashed or were killed.
+    pub channels_crashed: u64,
+    /// Messages of clients, heartbeats included.
+    pub messages_received: u64,
+    /// Heartbeats answered.
+    pub heartbeats: u64,
+    /// Messages on a topic that no route matches or that is not joined.
+    pub messages_unmatched: u64,
+    /// Messages for a join that has been replaced.
+    pub messages_stale: u64,
+    /// Frames that were not messages; each closed its connection.
+    pub frames_malformed: u64,
+    /// Times a connection was not read on because a channel was behind.
+    pub pauses: u64,
+    /// Broadcast frames given to sockets.
+    pub deliveries: u64,
+    /// Broadcasts sent.
+    pub broadcasts: u64,
+    /// Broadcasts an actor did not get because its mailbox was full.
+    pub broadcasts_missed: u64,
+}
+
+impl ChannelCounters {
+    pub(crate) fn add(&mut self, shard: &ShardCounters) {
+        self.channels_open += shard.channels.load();
+        self.joins_accepted += shard.joins_accepted.load();
+        self.joins_refused += shard.joins_refused.load();
+        self.joins_crashed += shard.joins_crashed.load();
+        self.channels_crashed += shard.channels_crashed.load();
+        self.messages_received += shard.messages.load();
+        self.heartbeats += shard.heartbeats.load();
+        self.messages_unmatched += shard.unmatched.load();
+        self.messages_stale += shard.stale.load();
+        self.frames_malformed += shard.malformed.load();
+        self.pauses += shard.pauses.load();
+        self.deliveries += shard.deliveries.load();
+    }
+
+    /// The figures by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("channels_open", self.channels_open),
+            ("joins_accepted", self.joins_accepted),
+            ("joins_refused", self.joins_refused),
+            ("joins_crashed", self.joins_crashed),
+            ("channels_crashed", self.channels_crashed),
+            ("messages_received", self.messages_received),
+            ("heartbeats", self.heartbeats),
+            ("messages_unmatched", self.messages_unmatched),
+            ("messages_stale", self.messages_stale),
+            ("frames_malformed", self.frames_malformed),
+            ("pauses", self.pauses),
+            ("deliveries", self.deliveries),
+            ("broadcasts", self.broadcasts),
+            ("broadcasts_missed", self.broadcasts_missed),
+        ]
+        .into_iter()
+    }
+}

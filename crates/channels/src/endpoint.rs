@@ -1,0 +1,206 @@
+//! Where connections and channels of one server meet.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::sync::Notify;
+use vaxel_actor::{Message, Recipient, System};
+use vaxel_net::{PushError, ShardHandle};
+use vaxel_pubsub::{Broadcast, Lane, PubSub, Subscription};
+
+use crate::counters::{ChannelCounters, ShardCounters};
+use crate::payload::to_json;
+use crate::socket::command::{Command, Encoded};
+
+/// Where connections and channels of one server meet: broadcasts from anywhere, and figures.
+///
+/// Cloning copies a pointer.
+#[derive(Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pubsub: PubSub,
+    system: System,
+    shards: Arc<Shards>,
+    /// Channels whose actor has not ended.
+    channels_alive: AtomicUsize,
+    channels_ended: Notify,
+}
+
+/// The shards, each set by its own thread when it starts.
+struct Shards {
+    handles: Box<[OnceLock<ShardHandle<Command>>]>,
+    counters: Box<[ShardCounters]>,
+}
+
+impl Endpoint {
+    /// An endpoint for `shards` shards. Its channels run in `system`.
+    pub(crate) fn new(system: System, shards: usize) -> Self {
+        let shards = Arc::new(Shards {
+            handles: (0..shards).map(|_| OnceLock::new()).collect(),
+            counters: (0..shards).map(|_| ShardCounters::default()).collect(),
+        });
+        let pubsub = PubSub::new();
+        pubsub.add_lane(shards.clone());
+        let channels_alive = AtomicUsize::new(0);
+        let channels_ended = Notify::new();
+        let shared = Shared {
+            pubsub,
+            system,
+            shards,
+            channels_alive,
+            channels_ended,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Sends an event to everybody on `topic`: to every client that has joined it and to every
+    /// actor that has subscribed. Never waits; may be called from any thread.
+    ///
+    /// The payload is serialised once and the frame built once, however many receive it.
+    ///
+    /// # Panics
+    /// When `payload` has no JSON form, such as a map whose keys are not strings.
+    #[track_caller]
+    pub fn broadcast<T: Serialize + ?Sized>(&self, topic: &str, event: &str, payload: &T) {
+        self.send(&Broadcast::raw(topic, event, to_json(payload)));
+    }
+
+    /// Sends a broadcast that has been made before.
+    pub fn send(&self, broadcast: &Broadcast) {
+        self.shared.pubsub.send(broadcast);
+    }
+
+    /// Sends every broadcast on `topic` to an actor, until the subscription is dropped.
+    pub fn subscribe(&self, topic: &str, recipient: Recipient<Broadcast>) -> Subscription {
+        self.shared.pubsub.subscribe(topic, recipient)
+    }
+
+    /// The hub behind [`broadcast`](Self::broadcast) and [`subscribe`](Self::subscribe).
+    pub fn pubsub(&self) -> &PubSub {
+        &self.shared.pubsub
+    }
+
+    /// The system that channels run in.
+    pub fn system(&self) -> &System {
+        &self.shared.system
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.shared.shards.handles.len()
+    }
+
+    /// Sends a message to a shard and from there to `to`: the way that a reply and the next
+    /// message take between the planes, without the sockets. Its age on arrival is a measure of
+    /// how quickly the server reacts.
+    ///
+    /// # Panics
+    /// When there is no such shard.
+    pub fn probe(&self, shard: usize, to: Recipient<Probed>) {
+        self.command(
+            shard,
+            Command::Probe {
+                to,
+                sent: Instant::now(),
+            },
+        );
+    }
+
+    /// What has been counted so far.
+    pub fn counters(&self) -> ChannelCounters {
+        let mut sum = ChannelCounters::default();
+        for shard in &self.shared.shards.counters {
+            sum.add(shard);
+        }
+        let pubsub = self.shared.pubsub.counters();
+        sum.broadcasts = pubsub.broadcasts;
+        sum.broadcasts_missed = pubsub.broadcasts_missed;
+        sum
+    }
+
+    /// Waits until no channel's actor is alive. Only useful once no client can join any more.
+    /// Cancel safe.
+    pub async fn channels_ended(&self) {
+        let mut ended = pin!(self.shared.channels_ended.notified());
+        loop {
+            // Enabled before the look, so an end between look and wait is not missed.
+            ended.as_mut().enable();
+            if self.shared.channels_alive.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            ended.as_mut().await;
+            ended.set(self.shared.channels_ended.notified());
+        }
+    }
+
+    pub(crate) fn channel_starts(&self) {
+        self.shared.channels_alive.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn channel_ended(&self) {
+        if self.shared.channels_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.shared.channels_ended.notify_waiters();
+        }
+    }
+
+    pub(crate) fn shard_started(&self, shard: &ShardHandle<Command>) {
+        // A shard starts once; a second handle would be the same.
+        _ = self.shared.shards.handles[shard.index()].set(shard.clone());
+    }
+
+    pub(crate) fn shard_counters(&self, shard: usize) -> &ShardCounters {
+        &self.shared.shards.counters[shard]
+    }
+
+    /// Gives a command to a shard. One that has ended, or whose thread does not run so that a
+    /// million commands wait, takes none; the connection plane counts these.
+    pub(crate) fn command(&self, shard: usize, command: Command) {
+        if let Some(handle) = self.shared.shards.handles[shard].get() {
+            match handle.push(command) {
+                Ok(()) | Err(PushError::Closed(_)) => {}
+                Err(_) => tracing::error!(shard, "the inbox of a shard is full"),
+            }
+        }
+    }
+}
+
+/// A probe that has been to a shard and back; see [`Endpoint::probe`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Probed {
+    /// When it was sent.
+    pub sent: Instant,
+}
+
+impl Message for Probed {
+    type Reply = ();
+}
+
+impl Lane for Shards {
+    /// One entry per shard; the frame is the same bytes for all.
+    fn deliver(&self, broadcast: &Broadcast) {
+        let encoded = Encoded::new(broadcast);
+        for handle in self.handles.iter().filter_map(OnceLock::get) {
+            if handle.push(Command::Broadcast(encoded.clone())).is_err() {
+                tracing::debug!(shard = handle.index(), "a shard did not take a broadcast");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("shards", &self.shared.shards.handles.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! What an application declares about its sockets.
+
+pub(crate) mod command;
+mod connect;
+mod dispatch;
+mod join;
+mod mount;
+mod protocol;
+mod session;
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vaxel_actor::{Recipient, System};
+
+use crate::assigns::Assigns;
+use crate::channel::Channel;
+use crate::channel::inbox::Inbound;
+use crate::channel::process::{ChannelActor, JoinRequest};
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+use crate::topic::Pattern;
+
+pub use connect::ConnectRequest;
+pub use protocol::ChannelsProtocol;
+
+/// What clients find behind one path: which topics there are, and who may connect.
+///
+/// ```
+/// # use vaxel_channels::*;
+/// # struct Room;
+/// # impl Channel for Room {
+/// #     type Params = Ignored;
+/// #     async fn join(
+/// #         _: &Topic,
+/// #         _: Ignored,
+/// #         _: &mut ChannelContext<'_, Self>,
+/// #     ) -> Result<Joined<Self>, Refusal> {
+/// #         Ok(Room.into())
+/// #     }
+/// # }
+/// struct UserId(u64);
+///
+/// let socket = Socket::new()
+///     .connect(async |request: ConnectRequest| match request.param("token") {
+///         Some("secret") => Ok(Assigns::new().with(UserId(1))),
+///         _ => Err(Refusal::new("unauthorized")),
+///     })
+///     .channel::<Room>("room:*");
+/// ```
+#[derive(Default)]
+#[must_use = "a socket does nothing until a server mounts it"]
+pub struct Socket {
+    routes: Vec<Route>,
+    connect: Option<Arc<dyn Connect>>,
+    limits: Limits,
+    idle_timeout: Option<Duration>,
+}
+
+struct Route {
+    pattern: Pattern,
+    kind: Box<dyn Kind>,
+}
+
+impl Socket {
+    /// A socket without topics that everybody may connect to.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Routes topics to a channel: an exact topic, or a prefix followed by one `*`, which matches
+    /// the empty remainder too. The first route that matches wins.
+    ///
+    /// # Panics
+    /// When the pattern has a `*` that is not its last character.
+    pub fn channel<C: Channel>(mut self, pattern: &str) -> Self {
+        let kind = Box::new(Of::<C>(PhantomData));
+        self.routes.push(Route {
+            pattern: Pattern::new(pattern),
+            kind,
+        });
+        self
+    }
+
+    /// Decides who may connect. What the hook assigns is seen by all channels of the connection.
+    ///
+    /// The hook runs on the actor plane and may await. A refusal is answered with its HTTP
+    /// status, a panic with 500, and one that takes longer than the handshake may with the end of
+    /// the connection.
+    pub fn connect<F, R>(mut self, hook: F) -> Self
+    where
+        F: Fn(ConnectRequest) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Assigns, Refusal>> + Send + 'static,
+    {
+        self.connect = Some(Arc::new(hook));
+        self
+    }
+
+    /// Sets the bounds of each connection.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long a client may be silent before it is closed with 1001. Default: the connection
+    /// plane's limit, 60 s.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// The channel for a topic and the bytes of the topic that its pattern spells out.
+    fn route(&self, topic: &str) -> Option<(&dyn Kind, usize)> {
+        self.routes
+            .iter()
+            .find_map(|route| Some((&*route.kind, route.pattern.matches(topic)?)))
+    }
+}
+
+/// A type of channel.
+trait Kind: Send + Sync + 'static {
+    fn spawn(&self, system: &System, request: JoinRequest) -> Recipient<Inbound>;
+}
+
+struct Of<C>(PhantomData<fn() -> C>);
+
+impl<C: Channel> Kind for Of<C> {
+    fn spawn(&self, system: &System, request: JoinRequest) -> Recipient<Inbound> {
+        system.spawn_queued::<ChannelActor<C>>(request).recipient()
+    }
+}
+
+/// A connect hook.
+trait Connect: Send + Sync + 'static {
+    fn connect(&self, request: ConnectRequest) -> ConnectFuture;
+}
+
+type ConnectFuture = Pin<Box<dyn Future<Output = Result<Assigns, Refusal>> + Send>>;
+
+impl<F, R> Connect for F
+where
+    F: Fn(ConnectRequest) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Assigns, Refusal>> + Send + 'static,
+{
+    fn connect(&self, request: ConnectRequest) -> ConnectFuture {
+        Box::pin(self(request))
+    }
+}

@@ -1,0 +1,109 @@
+//! What other threads tell a shard.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use vaxel_actor::Recipient;
+use vaxel_net::ConnectionId;
+use vaxel_pubsub::Broadcast;
+use vaxel_websocket::Frame;
+
+use crate::assigns::Assigns;
+use crate::channel::membership::Membership;
+use crate::endpoint::Probed;
+use crate::refusal::Refusal;
+use crate::serializer::{Body, Outgoing};
+use crate::socket::connect::Pending;
+use crate::vsn::Version;
+
+/// What other threads tell a shard.
+pub enum Command {
+    /// A frame for one connection.
+    Send {
+        connection: ConnectionId,
+        frame: Frame,
+    },
+    /// A join was accepted: reply and subscribe, in this order.
+    Joined {
+        membership: Arc<Membership>,
+        reply: Frame,
+    },
+    /// A join was refused, or a channel has ended; the frame says so.
+    Ended {
+        membership: Arc<Membership>,
+        ending: Ending,
+        frame: Frame,
+    },
+    /// A frame for everybody on a topic.
+    Broadcast(Arc<Encoded>),
+    /// A probe to be sent back; see [`Endpoint::probe`](crate::Endpoint::probe).
+    Probe {
+        to: Recipient<Probed>,
+        sent: Instant,
+    },
+    /// What a connect hook has decided.
+    Connected {
+        pending: Pending,
+        outcome: Result<Assigns, Refusal>,
+    },
+}
+
+/// How a channel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The application refused the join.
+    Refused,
+    /// The join crashed.
+    JoinCrashed,
+    /// The joined channel crashed or was killed.
+    Crashed,
+    /// The joined channel stopped on purpose.
+    Closed,
+}
+
+/// A broadcast with the frames for those who listen, built at most once each.
+pub struct Encoded {
+    pub(crate) broadcast: Broadcast,
+    v1: OnceLock<Frame>,
+    v2: OnceLock<Frame>,
+}
+
+impl Encoded {
+    /// Builds the frame that almost every client takes; the other one waits until it is asked for.
+    pub(crate) fn new(broadcast: &Broadcast) -> Arc<Self> {
+        let encoded = Self {
+            broadcast: broadcast.clone(),
+            v1: OnceLock::new(),
+            v2: OnceLock::new(),
+        };
+        encoded.frame(Version::V2);
+        Arc::new(encoded)
+    }
+
+    pub(crate) fn frame(&self, version: Version) -> &Frame {
+        let cell = match version {
+            Version::V1 => &self.v1,
+            Version::V2 => &self.v2,
+        };
+        cell.get_or_init(|| {
+            let message = Outgoing {
+                join_ref: None,
+                reference: None,
+                topic: self.broadcast.topic(),
+                event: self.broadcast.event(),
+                payload: Body::Json(self.broadcast.payload().get()),
+            };
+            message.encode(version)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_fits_a_cache_line() {
+        assert!(size_of::<Command>() <= 64, "{}", size_of::<Command>());
+    }
+}

@@ -1,0 +1,92 @@
+//! Joins, as the shard sees them.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+use crate::channel::membership::Membership;
+use crate::channel::process::JoinRequest;
+use crate::socket::dispatch::{Dispatch, Outcome};
+use crate::socket::session::{ChannelEntry, Phase, Previous};
+use crate::topic::Topic;
+
+impl Dispatch<'_> {
+    /// Starts a channel. Its actor runs the application's `join` and reports the outcome.
+    pub(super) fn join(&mut self, position: Option<usize>) -> Outcome {
+        let Some((kind, prefix)) = self.socket.route(&self.message.topic) else {
+            return self.unmatched();
+        };
+        if let Some(reason) = self.refusal(position) {
+            self.counters().joins_refused.add(1);
+            return self.answer(self.message.join_ref.as_deref(), "error", reason);
+        }
+        let is_joining = |position: usize| self.session.channels[position].phase == Phase::Joining;
+        if position.is_some_and(is_joining) || self.is_full() {
+            return Outcome::Pause;
+        }
+        let predecessor = position.map(|position| self.retire(position));
+        let membership = self.new_membership(prefix);
+        let request = JoinRequest::new(
+            membership.clone(),
+            self.message.reference.as_deref().map(SmolStr::new),
+            membership.link.payload(self.payload()),
+            predecessor.as_ref().map(|old| old.inbox.erase()),
+        );
+        let inbox = kind.spawn(self.endpoint.system(), request);
+        let previous = predecessor.map(Previous::of);
+        let phase = Phase::Joining;
+        self.session.channels.push(ChannelEntry {
+            membership,
+            inbox,
+            phase,
+            seat: None,
+            previous,
+        });
+        Outcome::Done
+    }
+
+    /// Why a join is refused without asking the application.
+    fn refusal(&self, position: Option<usize>) -> Option<&'static str> {
+        let limits = &self.socket.limits;
+        if self.message.topic.len() > limits.topic_bytes_max as usize {
+            return Some(r#"{"reason":"topic too long"}"#);
+        }
+        let is_new = position.is_none();
+        let is_over = self.session.channels.len() >= limits.channels_max as usize;
+        (is_new && is_over).then_some(r#"{"reason":"too many channels joined"}"#)
+    }
+
+    /// Takes out the channel that a second join replaces. It gets no broadcasts from now on.
+    fn retire(&mut self, position: usize) -> ChannelEntry {
+        let mut old = self.session.channels.swap_remove(position);
+        if let Some(seat) = old.seat.take() {
+            self.local.leave(self.session.version, seat);
+            self.counters().channels.subtract(1);
+        }
+        old
+    }
+
+    fn new_membership(&mut self, prefix: usize) -> Arc<Membership> {
+        let link = self
+            .session
+            .link(self.endpoint, self.connection, self.shard);
+        let name = self.local.intern(self.session.version, &self.message.topic);
+        let join_ref = self.message.join_ref.as_deref().map(SmolStr::new);
+        Membership::new(
+            link,
+            Topic::new(name, prefix),
+            join_ref,
+            self.local.next_number(),
+        )
+    }
+}
+
+impl Previous {
+    fn of(entry: ChannelEntry) -> Box<Self> {
+        let was_leaving = entry.phase == Phase::Leaving;
+        Box::new(Self {
+            membership: entry.membership,
+            was_leaving,
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! What a shard keeps about a connection.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use vaxel_actor::Recipient;
+use vaxel_net::ConnectionId;
+use vaxel_pubsub::Seat;
+
+use crate::assigns::Assigns;
+use crate::channel::flight::Flight;
+use crate::channel::inbox::Inbound;
+use crate::channel::membership::{Link, Membership};
+use crate::endpoint::Endpoint;
+use crate::vsn::Version;
+
+/// What a shard keeps about a connection, behind one pointer.
+pub struct Session {
+    pub(crate) mount: u16,
+    pub(crate) version: Version,
+    /// Made at the first join, and kept with what the connect hook has assigned.
+    link: Option<Arc<Link>>,
+    pub(crate) channels: SmallVec<[ChannelEntry; 1]>,
+}
+
+/// One joined topic of a connection.
+pub(crate) struct ChannelEntry {
+    pub(crate) membership: Arc<Membership>,
+    /// The channel's actor.
+    pub(crate) inbox: Recipient<Inbound>,
+    pub(crate) phase: Phase,
+    /// Its place among the topic's subscribers, once it has joined.
+    pub(crate) seat: Option<Seat>,
+    /// The channel that this one replaces, until the client has been told of its end.
+    pub(crate) previous: Option<Box<Previous>>,
+}
+
+/// How far a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// `join` has not returned.
+    Joining,
+    /// The client has the join's reply.
+    Joined,
+    /// The client has asked to leave; the channel has not ended yet.
+    Leaving,
+}
+
+/// A channel that was replaced by a second join.
+pub(crate) struct Previous {
+    pub(crate) membership: Arc<Membership>,
+    /// It was about to end anyway, so its end is told when it comes.
+    pub(crate) was_leaving: bool,
+}
+
+impl Session {
+    pub(crate) fn new(mount: u16, version: Version) -> Box<Self> {
+        Box::new(Self {
+            mount,
+            version,
+            link: None,
+            channels: SmallVec::new(),
+        })
+    }
+
+    /// Makes the link now, to hold `assigns`.
+    pub(crate) fn assign(
+        &mut self,
+        endpoint: &Endpoint,
+        assigns: Assigns,
+        connection: ConnectionId,
+        shard: usize,
+    ) {
+        if !assigns.is_empty() {
+            self.link = Some(self.new_link(endpoint, assigns, connection, shard));
+        }
+    }
+
+    /// What the connection's channels share.
+    pub(crate) fn link(
+        &mut self,
+        endpoint: &Endpoint,
+        connection: ConnectionId,
+        shard: usize,
+    ) -> Arc<Link> {
+        if let Some(link) = &self.link {
+            return link.clone();
+        }
+        let link = self.new_link(endpoint, Assigns::default(), connection, shard);
+        self.link.insert(link).clone()
+    }
+
+    fn new_link(
+        &self,
+        endpoint: &Endpoint,
+        assigns: Assigns,
+        connection: ConnectionId,
+        shard: usize,
+    ) -> Arc<Link> {
+        Arc::new(Link {
+            endpoint: endpoint.clone(),
+            assigns,
+            flight: Flight::default(),
+            connection,
+            shard: u16::try_from(shard).expect("fewer than 65,536 shards"),
+            version: self.version,
+        })
+    }
+
+    pub(crate) fn flight(&self) -> Option<&Flight> {
+        self.link.as_ref().map(|link| &link.flight)
+    }
+
+    pub(crate) fn position(&self, topic: &str) -> Option<usize> {
+        self.channels
+            .iter()
+            .position(|entry| *entry.membership.topic == *topic)
+    }
+
+    pub(crate) fn position_of(&self, number: u32) -> Option<usize> {
+        self.channels
+            .iter()
+            .position(|entry| entry.membership.number == number)
+    }
+
+    /// Whether a channel that was leaving when it was replaced is still to be told of; forgets it.
+    pub(crate) fn take_leaving(&mut self, number: u32) -> bool {
+        let is_it = |previous: &mut Box<Previous>| {
+            previous.was_leaving && previous.membership.number == number
+        };
+        self.channels
+            .iter_mut()
+            .any(|entry| entry.previous.take_if(is_it).is_some())
+    }
+
+    /// Takes a channel out. Memory of the last one is given back, unless it holds assigns.
+    pub(crate) fn remove(&mut self, position: usize) -> ChannelEntry {
+        let entry = self.channels.swap_remove(position);
+        if self.channels.is_empty() {
+            self.channels.shrink_to_fit();
+            if self
+                .link
+                .as_ref()
+                .is_some_and(|link| link.assigns.is_empty())
+            {
+                self.link = None;
+            }
+        }
+        entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_with_one_channel_is_one_small_block() {
+        assert!(size_of::<Session>() <= 96, "{}", size_of::<Session>());
+    }
+}

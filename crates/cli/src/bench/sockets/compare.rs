@@ -1,0 +1,356 @@
+//! Vaxel against the bare loop, in pairs.
+//!
+//! The servers take turns: loop, Vaxel, loop, Vaxel, … loop. Each turn is a fresh process, a fresh
+//! fleet and the same phases. A pair is a turn of Vaxel's and the loop's before it; the control
+//! pairs each turn of the loop with the next one, two places on, and so is exposed to more drift
+//! of the machine than the pairs it is a control for.
+
+mod metrics;
+
+use super::{
+    args::{Case, SocketsArgs},
+    fleet::Measured,
+    script::Script,
+    session::Session,
+    step::Step,
+    target::Target,
+};
+use crate::bench::{
+    child::Server,
+    process, progress,
+    report::{Better, Contest, Figure, Report},
+    stats::{Comparison, median},
+};
+
+use self::metrics::{Kind, Metrics};
+
+/// What is measured when no case is named: those with a goal.
+const CASES: [Case; 4] = [
+    Case::BroadcastSaturated,
+    Case::BroadcastRate,
+    Case::RequestClosed,
+    Case::RequestOpen,
+];
+/// Frames may differ by this part of their length, in the mean.
+const WIRE_TOLERANCE: f64 = 0.001;
+/// Above this the clients limit what is measured.
+const BUSY_MAX: f64 = 0.95;
+
+/// Who takes a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Loop,
+    Vaxel,
+}
+
+impl Subject {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Loop => "loop",
+            Self::Vaxel => "vaxel",
+        }
+    }
+
+    /// The command line of the server, without its address.
+    fn words(self, args: &SocketsArgs) -> Vec<String> {
+        let shards = ["--shards".to_owned(), args.shards.to_string()];
+        let workers = ["--workers".to_owned(), args.workers.to_string()];
+        match self {
+            Self::Loop => ["bench".to_owned(), "loop".to_owned()]
+                .into_iter()
+                .chain(shards)
+                .collect(),
+            Self::Vaxel => ["demo".to_owned()]
+                .into_iter()
+                .chain(shards)
+                .chain(workers)
+                .collect(),
+        }
+    }
+}
+
+/// Measures all pairs and prints every figure, every ratio and what may be concluded.
+///
+/// # Errors
+/// When a server cannot be started or a phase cannot be run.
+pub(super) fn run(args: &SocketsArgs, report: &mut Report) -> anyhow::Result<()> {
+    let cores = Cores::choose(usize::from(args.shards), args.plan()?.crew.threads, report)?;
+    let total = args.connections();
+    report.heading(&format!(
+        "{} pairs with the bare loop, {total} connections, shards {}, workers {}",
+        args.pairs, args.shards, args.workers
+    ))?;
+    let mut turns: Vec<(Subject, Metrics)> = Vec::new();
+    let count = 2 * args.pairs as usize + 1;
+    for turn in 0..count {
+        let subject = if turn % 2 == 0 {
+            Subject::Loop
+        } else {
+            Subject::Vaxel
+        };
+        progress::set_context(format!("{} of {count}, {}: ", turn + 1, subject.name()));
+        let (metrics, faults) = take_turn(args, subject, &cores)?;
+        for fault in faults {
+            report.failure(format!("{}: {fault}", subject.name()))?;
+        }
+        turns.push((subject, metrics));
+    }
+    progress::set_context("");
+    Summary::of(&turns).print(args, report)
+}
+
+/// Which cores the server and the clients run on. Empty means anywhere.
+struct Cores {
+    server: Vec<usize>,
+}
+
+impl Cores {
+    /// The first cores for the server and the next ones for the clients: this thread moves there.
+    fn choose(shards: usize, threads: usize, report: &mut Report) -> anyhow::Result<Self> {
+        let allowed = process::allowed_cores()?;
+        if allowed.len() < shards + threads {
+            report.note(&format!(
+                "{} cores are too few to part {shards} shards from {threads} threads of clients, \
+                 so nothing is pinned",
+                allowed.len()
+            ))?;
+            return Ok(Self { server: Vec::new() });
+        }
+        let (server, rest) = allowed.split_at(shards);
+        process::pin_this_thread(&rest[..threads])?;
+        Ok(Self {
+            server: server.to_vec(),
+        })
+    }
+}
+
+/// One server through all phases, from its start to its end.
+fn take_turn(
+    args: &SocketsArgs,
+    subject: Subject,
+    cores: &Cores,
+) -> anyhow::Result<(Metrics, Vec<String>)> {
+    let server = Server::start(&subject.words(args), &cores.server)?;
+    let conversation = args.conversation();
+    let (target, script) = match subject {
+        Subject::Loop => (Target::bare(server.address()), Script::bare(&conversation)?),
+        Subject::Vaxel => {
+            let target = Target::parse(&format!("ws://{}/socket", server.address()))?;
+            (target, Script::phoenix(&conversation)?)
+        }
+    };
+    let mut session = Session::new(args.plan()?, target, &script, Some(server.process()?))?;
+    let metrics = measure(args, &mut session)?;
+    // The clients go before the server does.
+    Ok((metrics, session.faults.in_words()))
+}
+
+fn measure(args: &SocketsArgs, session: &mut Session) -> anyhow::Result<Metrics> {
+    let wants = |case| {
+        if args.case.is_empty() {
+            CASES.contains(&case)
+        } else {
+            args.case.contains(&case)
+        }
+    };
+    let total = args.connections();
+    let mut metrics = Metrics::default();
+    let opening = session.open_up(total, wants(Case::Memory) || wants(Case::Storm))?;
+    if wants(Case::Connect) {
+        metrics.add("connect", Step::Connection, &opening.connected);
+    }
+    if wants(Case::Join) {
+        metrics.add("join", Step::Join, &opening.joined);
+    }
+    if let Some(growth) = opening.growth.filter(|_| wants(Case::Memory)) {
+        metrics.add_alone("B/connection", &growth.slopes());
+    }
+    if wants(Case::Idle) {
+        let measured = session.idle()?;
+        metrics.add_alone(
+            "cores",
+            &[("idle-cpu", measured.cores().unwrap_or(f64::NAN))],
+        );
+    }
+    if wants(Case::BroadcastSaturated) {
+        let measured = session.broadcast_saturated(args.broadcasts_in_flight)?;
+        metrics.add("broadcast-saturated", Step::Delivery, &measured);
+    }
+    if wants(Case::RequestClosed) {
+        for busy in &args.busy {
+            let measured = session.requests_closed(busy.of(total), 1, || {})?;
+            metrics.add(&format!("request-closed-{busy}"), Step::Message, &measured);
+        }
+    }
+    if wants(Case::RequestOpen) {
+        let busy = args.busy.first().map_or(total, |busy| busy.of(total));
+        let rate = args.requests_per_second;
+        let measured = session.requests_open(busy, rate)?;
+        metrics.add(&format!("request-open-{rate}"), Step::Message, &measured);
+    }
+    if wants(Case::BroadcastRate) {
+        let measured = session.broadcast_at_rate(args.rate.0)?;
+        metrics.add("broadcast-rate", Step::Delivery, &measured);
+    }
+    if wants(Case::Storm) {
+        let storm = session.storm(args.storm_depth)?;
+        metrics.add("storm", Step::Message, &storm.measured);
+        if let Some((bytes, ratio)) = storm.memory {
+            metrics.add_alone("B/connection", &bytes);
+            metrics.add_alone("x", &[("storm-memory-ratio", ratio)]);
+        }
+    }
+    Ok(metrics)
+}
+
+/// The turns of each subject, in order: one more of the loop's than of Vaxel's.
+struct Summary<'a> {
+    bare: Vec<&'a Metrics>,
+    ours: Vec<&'a Metrics>,
+}
+
+impl<'a> Summary<'a> {
+    fn of(turns: &'a [(Subject, Metrics)]) -> Self {
+        let of = |subject| {
+            turns
+                .iter()
+                .filter(|(whose, _)| *whose == subject)
+                .map(|(_, metrics)| metrics)
+                .collect()
+        };
+        Self {
+            bare: of(Subject::Loop),
+            ours: of(Subject::Vaxel),
+        }
+    }
+
+    /// The ratio of `key` over the pairs, with its control.
+    fn comparison(&self, key: &str) -> Comparison {
+        let bare: Vec<f64> = self.bare.iter().map(|turn| turn.value(key)).collect();
+        let ours: Vec<f64> = self.ours.iter().map(|turn| turn.value(key)).collect();
+        let pairs: Vec<_> = ours.into_iter().zip(bare.iter().copied()).collect();
+        let control: Vec<_> = bare.windows(2).map(|two| (two[1], two[0])).collect();
+        Comparison::of_pairs(&pairs, &control)
+    }
+
+    fn print(&self, args: &SocketsArgs, report: &mut Report) -> anyhow::Result<()> {
+        let Some(first) = self.bare.first() else {
+            return Ok(());
+        };
+        for (key, kind) in first.keys() {
+            match kind {
+                Kind::Figure { unit, goal } => {
+                    self.print_figure(key, unit, args.goal.unwrap_or(goal), report)?;
+                }
+                Kind::Alone { unit } => self.print_alone(key, unit, report)?,
+                Kind::Wire => self.check_wire(key, report)?,
+                Kind::Busy => self.check_busy(key, report)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn print_figure(
+        &self,
+        key: &str,
+        unit: &'static str,
+        goal: f64,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        let values =
+            |turns: &[&Metrics]| -> Vec<f64> { turns.iter().map(|turn| turn.value(key)).collect() };
+        let (bare, ours) = (values(&self.bare), values(&self.ours));
+        Ok(report.contest(&Contest {
+            case: key,
+            unit,
+            ours: (Subject::Vaxel.name(), &ours),
+            theirs: (Subject::Loop.name(), &bare),
+            comparison: self.comparison(key),
+            goal,
+        })?)
+    }
+
+    /// Absolute figures of both, for those that are no ratio to claim.
+    fn print_alone(
+        &self,
+        key: &str,
+        unit: &'static str,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        for (subject, turns) in [(Subject::Loop, &self.bare), (Subject::Vaxel, &self.ours)] {
+            let values: Vec<f64> = turns.iter().map(|turn| turn.value(key)).collect();
+            let figure = Figure::new(key, subject.name(), unit, Better::Lower);
+            report.figure(&figure.runs(&values))?;
+        }
+        Ok(())
+    }
+
+    /// Ratios of work mean nothing unless both did the same work.
+    fn check_wire(&self, key: &str, report: &mut Report) -> anyhow::Result<()> {
+        let mean = |turns: &[&Metrics]| {
+            median(&turns.iter().map(|turn| turn.value(key)).collect::<Vec<_>>())
+        };
+        let (bare, ours) = (mean(&self.bare), mean(&self.ours));
+        let equal = (ours / bare - 1.0).abs() <= WIRE_TOLERANCE;
+        if !equal {
+            report.failure(format!(
+                "{key} have {ours:.2} bytes, those of the loop {bare:.2}"
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn check_busy(&self, key: &str, report: &mut Report) -> anyhow::Result<()> {
+        let turns = self.bare.iter().chain(&self.ours);
+        let busy = turns.map(|turn| turn.value(key)).fold(0.0, f64::max);
+        if busy > BUSY_MAX {
+            report.note(&format!(
+                "the clients were busy for {:.0} % of the time ({key}): CPU for each message is \
+                 the figure, latency is theirs as well",
+                busy * 100.0
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(cpu: f64) -> Metrics {
+        Metrics::with("broadcast-saturated-cpu", cpu)
+    }
+
+    #[test]
+    fn pairs_are_neighbours_and_the_control_is_the_loop_with_its_next() {
+        let turns: Vec<_> = [4.0, 5.0, 8.0, 10.0, 4.0]
+            .into_iter()
+            .enumerate()
+            .map(|(at, cpu)| {
+                (
+                    if at % 2 == 0 {
+                        Subject::Loop
+                    } else {
+                        Subject::Vaxel
+                    },
+                    turn(cpu),
+                )
+            })
+            .collect();
+        let comparison = Summary::of(&turns).comparison("broadcast-saturated-cpu");
+        assert_eq!(comparison.pairs, 2);
+        assert!(
+            (comparison.ratio - 1.25).abs() < 1e-9,
+            "5/4 and 10/8: {comparison:?}"
+        );
+        assert!(
+            (comparison.control.low - 0.5).abs() < 1e-9,
+            "4/8: {comparison:?}"
+        );
+        assert!(
+            (comparison.control.high - 2.0).abs() < 1e-9,
+            "8/4: {comparison:?}"
+        );
+    }
+}

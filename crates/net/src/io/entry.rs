@@ -1,0 +1,146 @@
+//! One connection in the shard's table.
+
+use std::os::fd::OwnedFd;
+
+use vaxel_websocket::{Decoder, Message};
+
+use super::Interest;
+use crate::admission::Place;
+use crate::outbox::Outbox;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The head of the first request is being read.
+    Head,
+    /// The protocol decides later; the head is kept and nothing is read.
+    Deferred,
+    /// The handshake is answered, but the protocol has not seen the open connection yet.
+    Accepted,
+    /// Frames go both ways.
+    Open,
+    /// Open, but the protocol cannot take the message that is held.
+    Paused,
+    /// The last bytes are written or on their way; input is read and forgotten.
+    Closing,
+    /// To be removed at the end of the pass.
+    Broken,
+}
+
+/// What every connection costs.
+#[derive(Debug)]
+pub(crate) struct Entry<S> {
+    pub(crate) socket: OwnedFd,
+    pub(crate) key: u32,
+    /// The tick of the last sign of life, or of the beginning of a state with a time-out.
+    pub(crate) seen: u32,
+    pub(crate) place: Place,
+    pub(crate) state: State,
+    pub(crate) interest: Interest,
+    pub(crate) decoder: Decoder,
+    pub(crate) backlog: Option<Box<Backlog>>,
+    pub(crate) session: Option<S>,
+}
+
+/// What only some connections have, and only for a while.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    /// Input that is not complete, or not wanted yet. Bounded by one frame or head and one read.
+    pub(crate) partial: Vec<u8>,
+    /// The message that the protocol could not take.
+    pub(crate) held: Option<Held>,
+    /// Output that the socket did not take. Never empty.
+    pub(crate) outbox: Option<Outbox>,
+}
+
+/// A message kept for later.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Held {
+    pub(crate) fn message(&self) -> Message<'_> {
+        match self {
+            Self::Text(text) => Message::Text(text.as_str().into()),
+            Self::Binary(bytes) => Message::Binary(bytes.as_slice().into()),
+        }
+    }
+}
+
+impl<S> Entry<S> {
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Accepted | State::Open | State::Paused)
+    }
+
+    pub(crate) fn outbox(&self) -> Option<&Outbox> {
+        self.backlog.as_ref()?.outbox.as_ref()
+    }
+
+    pub(crate) fn backlog_mut(&mut self) -> &mut Backlog {
+        self.backlog.get_or_insert_default()
+    }
+
+    /// Takes the incomplete input, with its capacity.
+    pub(crate) fn take_partial(&mut self) -> Vec<u8> {
+        let partial = match &mut self.backlog {
+            Some(backlog) => std::mem::take(&mut backlog.partial),
+            None => Vec::new(),
+        };
+        self.tidy_backlog();
+        partial
+    }
+
+    /// Keeps `input` without its first `used` bytes, in an allocation of its size.
+    pub(crate) fn keep_partial(&mut self, input: Vec<u8>, used: usize) {
+        if used == 0 && !input.is_empty() {
+            self.backlog_mut().partial = input;
+        } else if used < input.len() {
+            self.backlog_mut().partial = input[used..].to_vec();
+        } else {
+            self.tidy_backlog();
+        }
+    }
+
+    /// Drops all input that is kept.
+    pub(crate) fn forget_input(&mut self) {
+        self.decoder = Decoder::new();
+        if let Some(backlog) = &mut self.backlog {
+            backlog.partial = Vec::new();
+            backlog.held = None;
+        }
+        self.tidy_backlog();
+    }
+
+    /// Gives an empty backlog back.
+    pub(crate) fn tidy_backlog(&mut self) {
+        let is_empty = |backlog: &Backlog| {
+            backlog.partial.is_empty() && backlog.held.is_none() && backlog.outbox.is_none()
+        };
+        if self.backlog.as_deref().is_some_and(is_empty) {
+            self.backlog = None;
+        }
+    }
+
+    pub(crate) fn wanted_interest(&self) -> Interest {
+        Interest {
+            read: !matches!(self.state, State::Paused | State::Deferred),
+            write: self.outbox().is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(
+            size_of::<Entry<Box<()>>>() <= 48,
+            "{}",
+            size_of::<Entry<Box<()>>>()
+        );
+    }
+}

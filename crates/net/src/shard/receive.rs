@@ -1,0 +1,215 @@
+//! From bytes to the protocol's callbacks.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use vaxel_websocket::{CloseCode, CloseFrame, Decoded, Frame, Message, ProtocolError};
+
+use super::{Shard, guarded};
+use crate::io::{Connection, ConnectionId, Held, State};
+use crate::protocol::{CloseReason, Flow, Protocol};
+
+impl<P: Protocol> Shard<P> {
+    /// One read of a connection that is ready.
+    pub(super) fn receive(&mut self, protocol: &P, id: ConnectionId) {
+        let now = self.io.now;
+        let Some(entry) = self.io.entry_mut(id) else {
+            return;
+        };
+        let count = match recv(&entry.socket, &mut self.buffer[..], RecvFlags::empty()) {
+            Ok((_, 0)) => return self.io.fail(id, CloseReason::Gone),
+            Ok((_, count)) => count,
+            Err(Errno::AGAIN | Errno::INTR) => return,
+            Err(_) => return self.io.fail(id, CloseReason::Gone),
+        };
+        match entry.state {
+            State::Head => self.receive_head(protocol, id, count),
+            State::Accepted | State::Open => {
+                entry.seen = now;
+                self.receive_frames(protocol, id, count);
+            }
+            // Input of a closing connection is read only so that its end is seen.
+            State::Closing | State::Paused | State::Deferred | State::Broken => {}
+        }
+        self.io.counters.bytes_in.add(count as u64);
+    }
+
+    /// Takes in `count` bytes of the buffer as frames. Without older input they are decoded where
+    /// they lie; else they go behind it, so that no byte of a large frame is copied twice.
+    fn receive_frames(&mut self, protocol: &P, id: ConnectionId, count: usize) {
+        let Some(entry) = self.io.entry_mut(id) else {
+            return;
+        };
+        let mut input = entry.take_partial();
+        if input.is_empty() {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let used = self.decode(protocol, id, &mut buffer[..count]);
+            if used < count {
+                self.keep(id, buffer[used..count].to_vec(), 0);
+            }
+            self.buffer = buffer;
+        } else {
+            input.extend_from_slice(&self.buffer[..count]);
+            let used = self.decode(protocol, id, &mut input);
+            self.keep(id, input, used);
+        }
+        self.io.update_interest(id);
+    }
+
+    fn keep(&mut self, id: ConnectionId, input: Vec<u8>, used: usize) {
+        if let Some(entry) = self.io.entry_mut(id).filter(|entry| entry.is_open()) {
+            entry.keep_partial(input, used);
+        }
+    }
+
+    /// Delivers every message in `input`, as long as the connection is open and the protocol
+    /// takes them; the bytes used up.
+    fn decode(&mut self, protocol: &P, id: ConnectionId, input: &mut [u8]) -> usize {
+        let config = self.io.limits.codec();
+        let mut used = 0;
+        loop {
+            let Some(entry) = self.io.entry_mut(id) else {
+                return input.len();
+            };
+            match entry.state {
+                State::Open => {}
+                State::Paused => return used,
+                _ => return input.len(),
+            }
+            match entry.decoder.decode(&config, &mut input[used..]) {
+                Ok(Decoded { consumed, message }) => {
+                    used += consumed;
+                    let Some(message) = message else { return used };
+                    self.io.counters.frames_in.add(1);
+                    self.deliver(protocol, id, message);
+                }
+                Err(error) => {
+                    self.reject(id, error);
+                    return input.len();
+                }
+            }
+        }
+    }
+
+    fn reject(&mut self, id: ConnectionId, error: ProtocolError) {
+        match error.close_code() {
+            CloseCode::TOO_BIG => self.io.counters.messages_too_big.add(1),
+            _ => self.io.counters.protocol_errors.add(1),
+        }
+        let frame = Frame::close(error.close_code(), &error.to_string());
+        self.io
+            .begin_close(id, Some(frame), CloseReason::Protocol(error));
+    }
+
+    fn deliver(&mut self, protocol: &P, id: ConnectionId, message: Message<'_>) {
+        match message {
+            Message::Text(_) | Message::Binary(_) => {
+                if self.offer(protocol, id, &message) {
+                    return;
+                }
+                let held = match message {
+                    Message::Text(text) => Held::Text(text.into_owned()),
+                    Message::Binary(bytes) => Held::Binary(bytes.into_owned()),
+                    _ => return,
+                };
+                self.pause(id, held);
+            }
+            Message::Ping(payload) => {
+                self.io.write(id, &Frame::pong(payload));
+            }
+            Message::Pong(_) => {}
+            Message::Close(close) => self.answer_close(id, close),
+        }
+    }
+
+    /// Offers a message to the protocol. False when it has to be offered again.
+    fn offer(&mut self, protocol: &P, id: ConnectionId, message: &Message<'_>) -> bool {
+        let (local, io) = (&mut self.local, &mut self.io);
+        let mut connection = Connection { io, id };
+        let flow = guarded(|| match message {
+            Message::Text(text) => protocol.text(local, &mut connection, text),
+            Message::Binary(bytes) => protocol.binary(local, &mut connection, bytes),
+            _ => Flow::Continue,
+        });
+        let panicked = Flow::Close(CloseCode::INTERNAL_ERROR, Cow::Borrowed("internal error"));
+        match self.count_panic(flow).unwrap_or(panicked) {
+            Flow::Continue => true,
+            // A callback that has closed its connection has nothing to wait for.
+            Flow::Pause => !self.io.is_open(id),
+            Flow::Close(code, reason) => {
+                self.io.close(id, code, &reason);
+                true
+            }
+        }
+    }
+
+    fn pause(&mut self, id: ConnectionId, held: Held) {
+        let Some(entry) = self.io.entry_mut(id) else {
+            return;
+        };
+        entry.state = State::Paused;
+        entry.backlog_mut().held = Some(held);
+        self.io.counters.pauses.add(1);
+        self.io.resumable.push(id);
+    }
+
+    /// Answers a close frame with its own code, as RFC 6455 (section 5.5.1) has it.
+    fn answer_close(&mut self, id: ConnectionId, close: Option<CloseFrame<'_>>) {
+        let code = close.map(|close| close.code);
+        let frame = Frame::close(code.unwrap_or(CloseCode::NO_STATUS), "");
+        self.io
+            .begin_close(id, Some(frame), CloseReason::Peer(code));
+    }
+
+    pub(super) fn resume_all(&mut self, protocol: &P, now: Instant) {
+        self.resumed_at = now;
+        for id in std::mem::take(&mut self.io.resumable) {
+            self.resume(protocol, id);
+        }
+    }
+
+    /// Goes on with a connection that was just opened or paused: what is held, then what is kept.
+    pub(super) fn resume(&mut self, protocol: &P, id: ConnectionId) {
+        let now = self.io.now;
+        let Some(entry) = self.io.entry_mut(id) else {
+            return;
+        };
+        match entry.state {
+            State::Accepted => {
+                entry.state = State::Open;
+                let (local, io) = (&mut self.local, &mut self.io);
+                let opened = guarded(|| protocol.opened(local, &mut Connection { io, id }));
+                if self.count_panic(opened).is_none() {
+                    self.io
+                        .close(id, CloseCode::INTERNAL_ERROR, "internal error");
+                }
+            }
+            State::Paused => {
+                entry.state = State::Open;
+                entry.seen = now;
+                let held = entry
+                    .backlog
+                    .as_mut()
+                    .and_then(|backlog| backlog.held.take());
+                if let Some(held) = held
+                    && !self.offer(protocol, id, &held.message())
+                {
+                    self.pause(id, held);
+                    return;
+                }
+            }
+            _ => return,
+        }
+        let Some(entry) = self.io.entry_mut(id) else {
+            return;
+        };
+        let mut input = entry.take_partial();
+        if !input.is_empty() {
+            let used = self.decode(protocol, id, &mut input);
+            self.keep(id, input, used);
+        }
+        self.io.update_interest(id);
+    }
+}

@@ -1,0 +1,191 @@
+//! The hub: who gets a broadcast.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use hashbrown::HashMap;
+use vaxel_runtime::{Recipient, SendError};
+
+use crate::Broadcast;
+
+/// A connection plane that takes broadcasts to its sockets.
+pub trait Lane: Send + Sync + 'static {
+    /// Passes `broadcast` on. Called on the sender's thread, so it must not wait.
+    fn deliver(&self, broadcast: &Broadcast);
+}
+
+/// Publishes to topics and keeps the list of who listens. Cloning copies a pointer.
+#[derive(Clone, Default)]
+pub struct PubSub {
+    hub: Arc<Hub>,
+}
+
+#[derive(Default)]
+struct Hub {
+    lanes: RwLock<Vec<Arc<dyn Lane>>>,
+    actors: RwLock<Actors>,
+    broadcasts: AtomicU64,
+    delivered: AtomicU64,
+    missed: AtomicU64,
+}
+
+#[derive(Default)]
+struct Actors {
+    topics: HashMap<Arc<str>, Vec<Listener>>,
+    next_id: u64,
+}
+
+struct Listener {
+    id: u64,
+    recipient: Recipient<Broadcast>,
+}
+
+/// What a hub has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Broadcasts sent.
+    pub broadcasts: u64,
+    /// Broadcasts put into the mailboxes of actors.
+    pub broadcasts_delivered: u64,
+    /// Broadcasts an actor did not get because its mailbox was full.
+    pub broadcasts_missed: u64,
+}
+
+impl PubSub {
+    /// A hub without lanes and subscribers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a connection plane. It gets every broadcast from now on, on any topic.
+    pub fn add_lane(&self, lane: Arc<dyn Lane>) {
+        write(&self.hub.lanes).push(lane);
+    }
+
+    /// Sends every broadcast on `topic` to `recipient`, until the subscription is dropped.
+    pub fn subscribe(&self, topic: &str, recipient: Recipient<Broadcast>) -> Subscription {
+        let mut actors = write(&self.hub.actors);
+        let id = actors.next_id;
+        actors.next_id += 1;
+        let listeners = match actors.topics.get_mut(topic) {
+            Some(listeners) => listeners,
+            None => actors.topics.entry(Arc::from(topic)).or_default(),
+        };
+        listeners.push(Listener { id, recipient });
+        Subscription {
+            hub: self.hub.clone(),
+            topic: topic.into(),
+            id,
+        }
+    }
+
+    /// Hands `broadcast` to everybody who listens to its topic. Never waits.
+    pub fn send(&self, broadcast: &Broadcast) {
+        self.hub.broadcasts.fetch_add(1, Ordering::Relaxed);
+        for lane in read(&self.hub.lanes).iter() {
+            lane.deliver(broadcast);
+        }
+        if self.hub.send_to_actors(broadcast) {
+            self.hub.forget_ended(broadcast.topic());
+        }
+    }
+
+    /// What has been counted so far.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            broadcasts: self.hub.broadcasts.load(Ordering::Relaxed),
+            broadcasts_delivered: self.hub.delivered.load(Ordering::Relaxed),
+            broadcasts_missed: self.hub.missed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Hub {
+    /// Returns whether a listener turned out to have ended.
+    fn send_to_actors(&self, broadcast: &Broadcast) -> bool {
+        let actors = read(&self.actors);
+        let Some(listeners) = actors.topics.get(broadcast.topic()) else {
+            return false;
+        };
+        let mut ended = false;
+        for listener in listeners {
+            match listener.recipient.cast(broadcast.clone()) {
+                Ok(()) => _ = self.delivered.fetch_add(1, Ordering::Relaxed),
+                Err(SendError::Full(_)) => _ = self.missed.fetch_add(1, Ordering::Relaxed),
+                Err(_) => ended = true,
+            }
+        }
+        ended
+    }
+
+    fn forget_ended(&self, topic: &str) {
+        let ended = write(&self.actors).remove(topic, |listener| !listener.recipient.is_alive());
+        drop(ended);
+    }
+}
+
+impl Actors {
+    /// Takes listeners out. They are dropped by the caller once the lock is released: a listener
+    /// may be the last reference to an actor whose state holds a subscription itself.
+    fn remove(&mut self, topic: &str, gone: impl Fn(&Listener) -> bool) -> Vec<Listener> {
+        let Some(listeners) = self.topics.get_mut(topic) else {
+            return Vec::new();
+        };
+        let removed = listeners
+            .extract_if(.., |listener| gone(listener))
+            .collect();
+        if listeners.is_empty() {
+            self.topics.remove(topic);
+        }
+        removed
+    }
+}
+
+/// A place among the listeners of a topic; dropping it ends the subscription.
+///
+/// Broadcasts that are in the mailbox already still arrive.
+#[must_use = "dropping a subscription ends it"]
+pub struct Subscription {
+    hub: Arc<Hub>,
+    topic: Box<str>,
+    id: u64,
+}
+
+impl Subscription {
+    /// The topic listened to.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let own = write(&self.hub.actors).remove(&self.topic, |listener| listener.id == self.id);
+        drop(own);
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Subscription").field(&self.topic).finish()
+    }
+}
+
+impl fmt::Debug for PubSub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PubSub")
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
+    }
+}
+
+/// No code of users runs under these locks, so they are never poisoned by them.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

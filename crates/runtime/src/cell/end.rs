@@ -1,0 +1,304 @@
+//! Beginnings and ends of incarnations.
+//!
+//! An incarnation ends exactly once: future dropped, state dropped, pid retired, watchers told. What
+//! follows depends on whether somebody supervises the cell: a child becomes vacant, keeps its mail
+//! and waits for its supervisor; every other cell is closed and its mail fails with the reason.
+
+use super::future::{self, Completion, Ran, drive};
+use super::node::state_of;
+use super::turn::{Turn, reverse};
+use super::word::Released;
+use super::{ActorCell, CLOSE, Counted, FINISH, Header, NAMED, Phase, RESTART};
+use crate::child::ChildExit;
+use crate::types::Count;
+use crate::worker::Worker;
+use crate::{Actor, Event, ExitReason, Pid};
+use std::marker::PhantomData;
+use std::ptr::{NonNull, null_mut};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use std::sync::atomic::fence;
+
+/// `init` is done: the state moves in, or the start has failed.
+pub(crate) struct InitDone<A>(PhantomData<fn(A)>);
+
+impl<A: Actor> Completion<Result<A, ExitReason>> for InitDone<A> {
+    #[inline]
+    unsafe fn complete(self, cell: NonNull<Header>, value: Result<A, ExitReason>) {
+        // SAFETY: owner.
+        let header = unsafe { cell.as_ref() };
+        match value {
+            Ok(state) => {
+                let typed = cell.cast::<ActorCell<A>>().as_ptr();
+                // SAFETY: there is no state yet (S3), and the owner may write it.
+                unsafe { (*(*typed).state.get()).write(state) };
+                header.phase.set(Phase::Running);
+                if let Some(supervision) = header.side().and_then(|s| s.supervision.as_ref()) {
+                    supervision.started.set(Ok(()));
+                }
+            }
+            Err(reason) => {
+                header.side_or_new().exit = Some(reason);
+                header.flags.set(FINISH);
+            }
+        }
+    }
+
+    fn abandon(self, _reason: &ExitReason) {}
+}
+
+/// Runs `init` up to its first await.
+///
+/// # Safety
+/// The caller owns the cell, one of `A`'s, in phase Starting and without a future.
+#[inline]
+pub(crate) unsafe fn begin_init<A: Actor>(
+    cell: NonNull<Header>,
+    worker: &Worker,
+    args: A::Args,
+) -> Ran {
+    // SAFETY: by the caller's word.
+    unsafe {
+        drive::<A, _, _>(cell, worker, InitDone(PhantomData), |_, cx| {
+            A::init(args, cx)
+        })
+    }
+}
+
+/// `terminate` is done; the turn goes on to the end.
+struct TerminateDone(Arc<ExitReason>);
+
+impl Completion<()> for TerminateDone {
+    unsafe fn complete(self, cell: NonNull<Header>, (): ()) {
+        // SAFETY: owner.
+        let header = unsafe { cell.as_ref() };
+        header.flags.set(FINISH);
+        drop(self.0);
+    }
+
+    fn abandon(self, _reason: &ExitReason) {}
+}
+
+/// Runs `terminate` up to its first await.
+///
+/// # Safety
+/// Owner only, phase Stopping, no attached future.
+pub(crate) unsafe fn begin_terminate<A: Actor>(
+    cell: NonNull<Header>,
+    worker: &Worker,
+    reason: ExitReason,
+) -> Ran {
+    let reason = Arc::new(reason);
+    let borrowed = Arc::as_ptr(&reason);
+    // SAFETY: owner, S3; the completion keeps the reason alive, and a block drops its future before
+    // it gives the completion up.
+    unsafe {
+        drive::<A, _, _>(cell, worker, TerminateDone(reason), |cell, cx| {
+            A::terminate(state_of(cell), &*borrowed, cx)
+        })
+    }
+}
+
+/// Begins a new incarnation of a vacant child. True: its `init` awaits.
+///
+/// # Safety
+/// Owner only, phase Vacant.
+pub(crate) unsafe fn start_incarnation(cell: NonNull<Header>, worker: &Worker) -> bool {
+    // SAFETY: owner.
+    let header = unsafe { cell.as_ref() };
+    header.phase.set(Phase::Starting);
+    header.flags.set(0);
+    let side = header.side_or_new();
+    side.exit = None;
+    header.table().core().pids.ensure(cell);
+    let Some(supervision) = side.supervision.as_ref() else {
+        return false;
+    };
+    let start: *const dyn super::side::Start = &raw const *supervision.start;
+    worker.begin_start(header);
+    // SAFETY: the supervision of a cell is never replaced while the cell lives; owner.
+    let ran = unsafe { (*start).start(cell, worker) };
+    worker.end_message();
+    ran == Ran::Pending
+}
+
+/// Ends the incarnation.
+///
+/// # Safety
+/// Owner only. After `Done` the cell must not be touched.
+pub(crate) unsafe fn end_incarnation(
+    cell: NonNull<Header>,
+    worker: Option<&Worker>,
+    reason: &ExitReason,
+) -> Turn {
+    // SAFETY: owner.
+    let header = unsafe { cell.as_ref() };
+    if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
+        header.side_or_new().future = null_mut();
+        // SAFETY: the attached block is ours and detached.
+        unsafe { future::abandon(block, reason) };
+    }
+    if matches!(header.phase.get(), Phase::Running | Phase::Stopping) {
+        header.phase.set(Phase::Vacant);
+        // SAFETY: S3: there is a state, and from here on there is none.
+        crate::panic::contain(|| unsafe { (header.table().drop_state)(cell) });
+    }
+    header.phase.set(Phase::Vacant);
+    header.flags.set(0);
+    if let Some(side) = header.side() {
+        side.exit = None;
+    }
+    if *reason != ExitReason::Normal {
+        header.side_or_new().exit = Some(reason.clone());
+    }
+    let core = header.table().core();
+    if reason.is_abnormal() {
+        core.emit(&Event::ActorCrashed {
+            actor: header.table().name,
+            pid: core.pids.of(cell),
+            reason: reason.clone(),
+        });
+    }
+    // SAFETY: owner, the incarnation is over.
+    if unsafe { become_vacant(cell, reason) } {
+        return match header.word.suspend() {
+            Released::Idle => Turn::Done,
+            Released::Again => Turn::Requeue,
+        };
+    }
+    // SAFETY: owner.
+    unsafe { finish(cell, worker) };
+    Turn::Done
+}
+
+/// Asks the supervisor. False: there is none who could answer.
+unsafe fn become_vacant(cell: NonNull<Header>, reason: &ExitReason) -> bool {
+    // SAFETY: owner.
+    let header = unsafe { cell.as_ref() };
+    let closing = header.signals.load(Acquire) & CLOSE != 0;
+    let core = header.table().core();
+    let Some(supervision) = header.side().and_then(|side| side.supervision.as_ref()) else {
+        return false;
+    };
+    let (parent, tell, tag) = (supervision.parent, supervision.tell, supervision.tag);
+    supervision.started.set(Err(reason.clone()));
+    if closing {
+        return false;
+    }
+    let Some(parent) = core.pids.find(parent) else {
+        return false;
+    };
+    let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
+    // SAFETY: owner.
+    unsafe { tell_watchers(cell, pid, reason) };
+    // SAFETY: owner.
+    unsafe { fail_requests_of_incarnation(cell, reason) };
+    tell(
+        &parent,
+        ChildExit {
+            tag,
+            pid,
+            reason: reason.clone(),
+        },
+    )
+}
+
+unsafe fn tell_watchers(cell: NonNull<Header>, pid: Pid, reason: &ExitReason) {
+    // SAFETY: owner.
+    let header = unsafe { cell.as_ref() };
+    let Some(relations) = header.side().and_then(|side| side.relations.take()) else {
+        return;
+    };
+    for watcher in relations.watchers {
+        watcher.tell(header.table().core(), pid, reason);
+    }
+}
+
+/// Monitors and stops that wait in the mail were meant for the incarnation that is over; messages
+/// stay for the next one.
+unsafe fn fail_requests_of_incarnation(cell: NonNull<Header>, reason: &ExitReason) {
+    // SAFETY: owner: the mail taken is ours (S4).
+    let header = unsafe { cell.as_ref() };
+    // SAFETY: as above.
+    let newer = unsafe { reverse(header.word.take()) };
+    let mut link: *mut *mut super::node::Node = header.local.as_ptr();
+    // SAFETY: `local` and the nodes are the owner's; `link` always points at the pointer to the
+    // node under inspection.
+    unsafe {
+        while !(*link).is_null() {
+            link = &raw mut (**link).next;
+        }
+        *link = newer;
+        link = header.local.as_ptr();
+        while let Some(node) = NonNull::new(*link) {
+            if node.as_ref().operations.of_incarnation {
+                *link = node.as_ref().next;
+                (node.as_ref().operations.drop)(node, reason);
+            } else {
+                link = &raw mut (*node.as_ptr()).next;
+            }
+        }
+    }
+}
+
+/// Closes a cell whose incarnation is over: for good.
+///
+/// # Safety
+/// Owner only; the caller must not touch the cell afterwards.
+pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
+    // SAFETY: owner.
+    let header = unsafe { cell.as_ref() };
+    let core = header.table().core();
+    // Keeps the cell alive while it is taken apart, unless nobody else can free it anyway.
+    let last = header.word.no_references();
+    // SAFETY: owner.
+    let guard = (!last).then(|| unsafe { Counted::of_owner(cell) });
+    let reason = header
+        .side()
+        .and_then(|side| side.exit.take())
+        .unwrap_or(ExitReason::Normal);
+    // SAFETY: closing makes us owner of all mail (S4).
+    let newer = unsafe { reverse(header.word.close()) };
+    let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
+    // SAFETY: owner.
+    unsafe { tell_watchers(cell, pid, &reason) };
+    for list in [header.local.replace(null_mut()), newer] {
+        // SAFETY: S4.
+        unsafe { fail_mail(list, &reason) };
+    }
+    if let Some(side) = header.side() {
+        let supervision = side.supervision.take();
+        crate::panic::contain(|| drop(supervision));
+    }
+    // Pairs with the registry, which sets the flag and then looks whether the word is closed.
+    fence(SeqCst);
+    if header.signals.load(Acquire) & NAMED != 0 {
+        core.names.forget(cell);
+    }
+    header.table().count(worker, Count::Ended, 1);
+    match guard {
+        Some(guard) => drop(guard),
+        // SAFETY: closed, and no reference is left or can come back.
+        None => unsafe { super::free(cell) },
+    }
+}
+
+/// Drops a list of messages; whoever waits for an answer is told the reason.
+unsafe fn fail_mail(mut list: *mut super::node::Node, reason: &ExitReason) {
+    while let Some(node) = NonNull::new(list) {
+        // SAFETY: S4: ours; consumed by `drop`.
+        unsafe {
+            list = node.as_ref().next;
+            let operations = node.as_ref().operations;
+            crate::panic::contain(|| (operations.drop)(node, reason));
+        }
+    }
+}
+
+/// Asks a vacant cell's owner for a new incarnation.
+pub(crate) fn request_restart(cell: &Counted) {
+    cell.header()
+        .signals
+        .fetch_and(!super::SHUTDOWN & !super::KILL, AcqRel);
+    cell.signal(RESTART);
+}

@@ -1,0 +1,242 @@
+//! One turn: a worker takes a cell and handles up to 64 messages.
+
+use super::end::{end_incarnation, finish, start_incarnation};
+use super::future::{self, Ran};
+use super::node::Node;
+use super::word::Released;
+use super::{CLOSE, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
+use crate::ExitReason;
+use crate::types::Count;
+use crate::worker::Worker;
+use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+
+/// Messages per turn before the cell goes to the tail of the queue. Long enough to amortise the
+/// queue (a few nanoseconds a message), short enough that a flooded actor does not starve others.
+pub(crate) const BUDGET: u32 = 64;
+
+/// What the worker does with the cell after a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Given up: must not be touched.
+    Done,
+    /// Still ours: to the tail of the queue.
+    Requeue,
+}
+
+/// Runs one turn; a panic ends the incarnation and nothing else.
+///
+/// # Safety
+/// The caller owns the cell.
+pub(crate) unsafe fn run(cell: NonNull<Header>, worker: &Worker) -> Turn {
+    // SAFETY: by the caller's word.
+    match crate::panic::catch(|| unsafe { turn(cell, worker) }) {
+        Ok(turn) => turn,
+        Err(reason) => {
+            worker.end_message();
+            // SAFETY: a panic leaves us owner; what was being polled is noted in the worker.
+            unsafe { crashed(cell, worker, &reason) }
+        }
+    }
+}
+
+/// The incarnation panicked: whoever waited for the poisonous message gets the crash.
+unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -> Turn {
+    // SAFETY: owner.
+    let header = unsafe { cell.as_ref() };
+    if let Some(block) = worker.take_inflight() {
+        if let Some(side) = header.side()
+            && side.future == block.as_ptr()
+        {
+            side.future = null_mut();
+        }
+        // SAFETY: the block was being polled by us and is attached to nothing any more.
+        unsafe { future::abandon(block, reason) };
+    }
+    header.table().count(Some(worker), Count::Crashes, 1);
+    // SAFETY: owner.
+    unsafe { end_incarnation(cell, Some(worker), reason) }
+}
+
+unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
+    // SAFETY: owner, and so until the cell is given up.
+    let header = unsafe { cell.as_ref() };
+    if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
+        // SAFETY: owner; the block is attached.
+        if let Some(turn) = unsafe { resume(cell, worker, block) } {
+            return turn;
+        }
+    }
+    let mut budget = BUDGET;
+    let turn = loop {
+        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE) != 0 {
+            // SAFETY: owner.
+            if let Some(turn) = unsafe { signals(cell, worker) } {
+                break turn;
+            }
+        }
+        if header.flags.get() != 0 {
+            // SAFETY: owner.
+            break unsafe { stop(cell, worker) };
+        }
+        if header.phase.get() == Phase::Vacant {
+            break suspend(header);
+        }
+        let Some(node) = next(header) else {
+            if header.word.no_references() {
+                header.request_stop(ExitReason::Normal);
+            } else if header.word.release() == Released::Idle {
+                break Turn::Done;
+            }
+            continue;
+        };
+        if budget == 0 {
+            header.local.set(node.as_ptr());
+            break Turn::Requeue;
+        }
+        budget -= 1;
+        // SAFETY: S4: the node is ours and is consumed by `run`.
+        let ran = unsafe {
+            let Node { next, operations } = *node.as_ptr();
+            header.local.set(next);
+            worker.begin_message(header, operations);
+            let ran = (operations.run)(cell, node, worker);
+            worker.end_message();
+            ran
+        };
+        if ran == Ran::Pending {
+            break suspend(header);
+        }
+    };
+    worker.count_messages(BUDGET - budget);
+    turn
+}
+
+/// The next message in order: from the batch already taken, else a new batch. Owner only.
+#[inline]
+fn next(header: &Header) -> Option<NonNull<Node>> {
+    if let Some(node) = NonNull::new(header.local.get()) {
+        return Some(node);
+    }
+    let newest = header.word.take();
+    // SAFETY: the nodes just taken are ours (S4).
+    NonNull::new(unsafe { reverse(newest) })
+}
+
+/// Turns a list taken from the word, newest first, into one in order.
+///
+/// # Safety
+/// The nodes belong to the caller.
+pub(crate) unsafe fn reverse(newest: u64) -> *mut Node {
+    let mut rest: *mut Node = std::ptr::with_exposed_provenance_mut(newest as usize);
+    let mut ordered = null_mut();
+    while !rest.is_null() {
+        // SAFETY: by the caller's word.
+        unsafe {
+            let next = (*rest).next;
+            (*rest).next = ordered;
+            ordered = rest;
+            rest = next;
+        }
+    }
+    ordered
+}
+
+fn suspend(header: &Header) -> Turn {
+    match header.word.suspend() {
+        Released::Idle => Turn::Done,
+        Released::Again => Turn::Requeue,
+    }
+}
+
+/// Polls the suspended handler again. `None`: it is done, go on with the mail.
+unsafe fn resume(
+    cell: NonNull<Header>,
+    worker: &Worker,
+    block: NonNull<future::Block>,
+) -> Option<Turn> {
+    // SAFETY: owner.
+    let header = unsafe { cell.as_ref() };
+    let killed = header.signals.load(Relaxed) & KILL != 0;
+    let woken = header.word.begin_poll();
+    if killed || !woken && header.word.no_references() {
+        // Killed, or nobody is left who could wake it. One that has been woken is polled even if
+        // the waker was the last reference.
+        let reason = if killed {
+            ExitReason::Killed
+        } else {
+            ExitReason::Normal
+        };
+        header.signals.fetch_and(!KILL, AcqRel);
+        // SAFETY: owner; `end_incarnation` drops the attached future.
+        return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
+    }
+    worker.begin_resume(header);
+    // SAFETY: owner; the block is attached to this cell.
+    let ran = unsafe { worker.poll(cell, block) };
+    worker.end_message();
+    if ran == Ran::Pending {
+        return Some(suspend(header));
+    }
+    header.side_or_new().future = null_mut();
+    // SAFETY: a future that is ready has been dropped.
+    unsafe { future::recycle(worker, block) };
+    None
+}
+
+/// Looks at what was asked from outside. `None`: go on.
+unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
+    // SAFETY: owner.
+    let header = unsafe { cell.as_ref() };
+    let set = header
+        .signals
+        .fetch_and(!(SHUTDOWN | KILL | RESTART), AcqRel);
+    if header.phase.get() == Phase::Vacant {
+        if set & CLOSE != 0 {
+            // SAFETY: owner, and the incarnation is over.
+            unsafe { finish(cell, Some(worker)) };
+            return Some(Turn::Done);
+        }
+        if set & RESTART != 0 {
+            // SAFETY: owner, vacant.
+            return unsafe { start_incarnation(cell, worker) }.then(|| suspend(header));
+        }
+        return None;
+    }
+    if set & KILL != 0 {
+        // SAFETY: owner.
+        return Some(unsafe { end_incarnation(cell, Some(worker), &ExitReason::Killed) });
+    }
+    match header.phase.get() {
+        Phase::Running if set & (SHUTDOWN | CLOSE) != 0 => {
+            header.request_stop(ExitReason::Shutdown);
+        }
+        Phase::Starting if set & (SHUTDOWN | CLOSE) != 0 => {
+            // SAFETY: owner.
+            return Some(unsafe { end_incarnation(cell, Some(worker), &ExitReason::Shutdown) });
+        }
+        _ => {}
+    }
+    None
+}
+
+/// The actor stops: `terminate` first, unless that has run.
+unsafe fn stop(cell: NonNull<Header>, worker: &Worker) -> Turn {
+    // SAFETY: owner.
+    let header = unsafe { cell.as_ref() };
+    let reason = header
+        .side()
+        .and_then(|side| side.exit.clone())
+        .unwrap_or(ExitReason::Normal);
+    if header.flags.get() & FINISH == 0 && header.phase.get() == Phase::Running {
+        header.flags.set(header.flags.get() & !STOP);
+        header.phase.set(Phase::Stopping);
+        // SAFETY: owner; phase Stopping has a state.
+        let ran = unsafe { (header.table().terminate)(cell, worker, reason.clone()) };
+        if ran == Ran::Pending {
+            return suspend(header);
+        }
+    }
+    // SAFETY: owner.
+    unsafe { end_incarnation(cell, Some(worker), &reason) }
+}

@@ -1,0 +1,179 @@
+//! Children: what a supervisor is built from.
+//!
+//! A child is an actor that does not end by itself. When its incarnation is over its cell becomes
+//! *vacant*: the address and the mail stay, the state is gone, and the parent gets a [`ChildExit`].
+//! The parent then starts it again in place or closes it. While nobody decides, mail waits up to the
+//! bound.
+
+use crate::cell::end::{begin_init, request_restart};
+use crate::cell::future::Ran;
+use crate::cell::side::{Start, Supervision};
+use crate::cell::{self, CLOSE, Counted, Header, KILL, Phase, SHUTDOWN};
+use crate::exit_watch::Exit;
+use crate::oneshot::OneShot;
+use crate::worker::Worker;
+use crate::{Actor, ActorRef, AnyRef, ExitReason, Message, Pid, Recipient, System};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+
+/// Tells a parent that an incarnation of a child is over. Exempt from the bound of its mailbox.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ChildExit {
+    /// What the parent called the child.
+    pub tag: u64,
+    /// The incarnation that ended.
+    pub pid: Pid,
+    /// Why.
+    pub reason: ExitReason,
+}
+
+impl Message for ChildExit {
+    type Reply = ();
+}
+
+/// The parent's hold on a child. Dropping it shuts the child down and closes it: children do not
+/// outlive their parent.
+pub struct Child {
+    actor: AnyRef,
+    started: Arc<StartSlot>,
+}
+
+impl std::fmt::Debug for Child {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Child({:?})", self.actor)
+    }
+}
+
+struct Starter<A, F> {
+    args: F,
+    actor: PhantomData<fn(A)>,
+}
+
+impl<A, F> Start for Starter<A, F>
+where
+    A: Actor,
+    F: Fn() -> A::Args + Send,
+{
+    unsafe fn start(&self, cell: NonNull<Header>, worker: &Worker) -> Ran {
+        // SAFETY: by the caller's word.
+        unsafe { begin_init::<A>(cell, worker, (self.args)()) }
+    }
+}
+
+impl System {
+    /// Spawns a child of `parent`. Its `init` runs on a worker with fresh arguments, now and at
+    /// each restart; [`Child::started`] tells how that went. The parent is known by its pid and not
+    /// kept alive; when it is over, the child ends as any other actor.
+    pub fn spawn_child<A: Actor>(
+        &self,
+        args: impl Fn() -> A::Args + Send + 'static,
+        parent: &Recipient<ChildExit>,
+        tag: u64,
+    ) -> (Child, ActorRef<A>) {
+        let core = self.core();
+        let cell = crate::worker::with_current(NonNull::from(core), |worker| {
+            cell::allocate::<A>(core.table::<A>(), worker, Phase::Vacant)
+        });
+        // SAFETY: the first reference; the cell is ours (SCHED) until `request_restart`.
+        let counted = unsafe { Counted::adopt(cell) };
+        let started = Arc::new(StartSlot::default());
+        // SAFETY: ours.
+        unsafe { cell.as_ref() }.side_or_new().supervision = Some(Box::new(Supervision {
+            parent: parent.pid(),
+            tell: parent.exempt(),
+            tag,
+            start: Box::new(Starter::<A, _> {
+                args,
+                actor: PhantomData,
+            }),
+            started: started.clone(),
+        }));
+        // SAFETY: the cell is one of `A`'s.
+        let actor = unsafe { ActorRef::from_counted(counted.clone()) };
+        counted.header().signals.fetch_or(cell::RESTART, Relaxed);
+        crate::worker::schedule(cell);
+        (
+            Child {
+                actor: AnyRef::from_counted(counted),
+                started,
+            },
+            actor,
+        )
+    }
+}
+
+impl Child {
+    fn counted(&self) -> &Counted {
+        self.actor.counted()
+    }
+
+    /// Starts a new incarnation in place of the one that is over: same address, same mail, new pid.
+    /// Does nothing while an incarnation lives. Call it once per [`ChildExit`].
+    pub fn restart(&self) {
+        self.started.reset();
+        let core = self.counted().header().table().core();
+        core.restarts.fetch_add(1, Relaxed);
+        request_restart(self.counted());
+    }
+
+    /// Resolves when the `init` of the newest incarnation is done, with the reason if it failed.
+    pub fn started(&self) -> Started {
+        Started(self.started.clone())
+    }
+
+    /// As [`ActorRef::shutdown`](crate::ActorRef::shutdown): the parent gets a [`ChildExit`].
+    pub fn shutdown(&self) {
+        self.counted().signal(SHUTDOWN);
+    }
+
+    /// As [`ActorRef::kill`](crate::ActorRef::kill): the parent gets a [`ChildExit`].
+    pub fn kill(&self) {
+        self.counted().signal(KILL);
+    }
+
+    /// Resolves when the current incarnation ends.
+    pub fn exit(&self) -> Exit {
+        self.actor.exit()
+    }
+
+    /// The pid of the current incarnation.
+    pub fn pid(&self) -> Pid {
+        self.actor.pid()
+    }
+
+    /// The actor.
+    pub fn actor(&self) -> &AnyRef {
+        &self.actor
+    }
+
+    /// Ends the child for good: at once if it is vacant, else after a shutdown. The mail that waits
+    /// fails with the reason of its end. The same as dropping.
+    pub fn close(self) {}
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.counted().signal(SHUTDOWN | CLOSE);
+    }
+}
+
+/// How the start of the newest incarnation went; its later end is no failed start.
+pub(crate) type StartSlot = OneShot<Result<(), ExitReason>>;
+
+/// Resolves with how a start went. Cancel-safe.
+#[must_use = "futures do nothing unless polled"]
+pub struct Started(Arc<StartSlot>);
+
+impl Future for Started {
+    type Output = Result<(), ExitReason>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_clone(cx)
+    }
+}

@@ -1,0 +1,276 @@
+//! What a handler knows of its own actor.
+
+use crate::cell::side::{UnwatchNode, Watcher};
+use crate::cell::{Counted, Header};
+use crate::reference::{Watchable, cast_exempt, watch};
+use crate::timer::{Action, Every, Key};
+use crate::{Actor, ActorRef, Down, ExitReason, Handler, Message, Pid, RegisterError, System};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The actor from inside: given to `init`, to every handler and to `terminate`.
+pub struct Context<A> {
+    cell: NonNull<Header>,
+    actor: PhantomData<fn(A)>,
+}
+
+// SAFETY: a context lives inside a future of its own actor, which moves between workers whole.
+unsafe impl<A> Send for Context<A> {}
+// SAFETY: everything that changes the actor takes the context mutably; the rest is atomic.
+unsafe impl<A> Sync for Context<A> {}
+
+/// Which monitor; see [`Context::monitor`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MonitorRef(u64);
+
+/// A timer of this incarnation; see [`Context::send_after`].
+#[derive(Debug, Clone)]
+pub struct TimerRef(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Once(Key),
+    Every(Arc<Mutex<Option<Key>>>),
+}
+
+impl<A: Actor> Context<A> {
+    pub(crate) fn new(cell: NonNull<Header>) -> Self {
+        Self {
+            cell,
+            actor: PhantomData,
+        }
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: a context lives inside a future of its cell (S5).
+        unsafe { self.cell.as_ref() }
+    }
+
+    fn counted(&self) -> Counted {
+        // SAFETY: a context is used inside a poll of its cell.
+        unsafe { Counted::of_owner(self.cell) }
+    }
+
+    /// A reference to this actor.
+    pub fn me(&self) -> ActorRef<A> {
+        // SAFETY: the cell is one of `A`'s.
+        unsafe { ActorRef::from_counted(self.counted()) }
+    }
+
+    /// The pid of this incarnation.
+    pub fn pid(&self) -> Pid {
+        self.header().table().core().pids.ensure(self.cell)
+    }
+
+    /// The system it lives in.
+    pub fn system(&self) -> System {
+        System::of(self.header().table().core)
+    }
+
+    /// Stops this actor after the current message; reason `Normal`. Waiting mail fails.
+    pub fn stop(&mut self) {
+        self.stop_with(ExitReason::Normal);
+    }
+
+    /// Stops this actor after the current message with a reason of its own. `terminate` runs.
+    pub fn stop_with(&mut self, reason: ExitReason) {
+        self.header().request_stop(reason);
+    }
+
+    /// Spawns an actor in this system.
+    pub fn spawn<B: Actor>(&self, args: B::Args) -> ActorRef<B> {
+        self.system().spawn(args)
+    }
+
+    /// Gives this actor a name; see [`System::register`].
+    ///
+    /// # Errors
+    /// If another actor has the name.
+    pub fn register(&self, name: &str) -> Result<(), RegisterError> {
+        self.header()
+            .table()
+            .core()
+            .names
+            .register(name, &self.counted())
+    }
+
+    /// Asks to be told, by exactly one [`Down`], when that incarnation ends; at once, with
+    /// [`ExitReason::NoProcess`], if it has. The request keeps the order of this actor's other
+    /// messages to it. A monitor belongs to this incarnation and ends with it.
+    pub fn monitor(&mut self, target: &impl Watchable) -> MonitorRef
+    where
+        A: Handler<Down>,
+    {
+        let core = self.header().table().core();
+        let id = core
+            .monitors
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let monitor = MonitorRef(id);
+        self.header()
+            .side_or_new()
+            .relations()
+            .monitors
+            .push(monitor);
+        let target = target.erased();
+        let target = target.counted();
+        let pid = target.header().table().core().pids.ensure(target.cell());
+        let tell = |to: &Counted, down: Down| {
+            cast_exempt_down::<A>(to, down);
+        };
+        watch(
+            target,
+            pid,
+            Watcher::Actor {
+                pid: self.pid(),
+                monitor,
+                tell,
+            },
+        );
+        monitor
+    }
+
+    /// Takes a monitor back: no [`Down`] of it is handled from now on.
+    pub fn demonitor(&mut self, monitor: MonitorRef, target: &impl Watchable) {
+        let Some(side) = self.header().side() else {
+            return;
+        };
+        let monitors = &mut side.relations().monitors;
+        let Some(at) = monitors.iter().position(|known| *known == monitor) else {
+            return;
+        };
+        monitors.swap_remove(at);
+        let node = UnwatchNode::allocate(monitor);
+        if !target.erased().counted().push_exempt(node) {
+            // SAFETY: a refused node stays ours.
+            unsafe { (node.as_ref().operations.drop)(node, &ExitReason::NoProcess) };
+        }
+    }
+
+    /// Sends this actor a message after a while, past the bound of its mailbox. The timer belongs to
+    /// this incarnation: it does not outlive it, and it does not keep the actor alive.
+    pub fn send_after<M: Message>(&mut self, after: Duration, message: M) -> TimerRef
+    where
+        A: Handler<M>,
+    {
+        let (core, pid) = (self.header().table().core(), self.pid());
+        let run = Box::new(move |core: &crate::system::core::Core| {
+            if let Some(to) = core.pids.find(pid) {
+                cast_exempt::<A, M>(&to, message);
+            }
+        });
+        let deadline = core.clock.now() + after;
+        TimerRef(Kind::Once(core.timers.start(deadline, Action::Once(run))))
+    }
+
+    /// Sends this actor a message every `period`, the first after one period. Does not drift; what
+    /// is missed because the machine was busy is skipped. A period below 1 ms counts as 1 ms.
+    pub fn send_every<M: Message>(
+        &mut self,
+        period: Duration,
+        message: impl Fn() -> M + Send + 'static,
+    ) -> TimerRef
+    where
+        A: Handler<M>,
+    {
+        let (core, pid) = (self.header().table().core(), self.pid());
+        let period = period.max(Duration::from_millis(1));
+        let key = Arc::new(Mutex::new(None));
+        let next = core.clock.now() + period;
+        let run = Box::new(move |core: &crate::system::core::Core| {
+            core.pids
+                .find(pid)
+                .is_some_and(|to| cast_exempt::<A, M>(&to, message()))
+        });
+        let every = Every {
+            period,
+            next,
+            run,
+            key: key.clone(),
+        };
+        let mut slot = key.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = Some(core.timers.start(next, Action::Every(Box::new(every))));
+        drop(slot);
+        TimerRef(Kind::Every(key))
+    }
+
+    /// Takes a timer back. True when it had not fired for the last time; a message that it has
+    /// already sent arrives all the same.
+    pub fn cancel(&mut self, timer: &TimerRef) -> bool {
+        let timers = &self.header().table().core().timers;
+        match &timer.0 {
+            Kind::Once(key) => timers.cancel(*key),
+            Kind::Every(key) => {
+                let key = key.lock().unwrap_or_else(PoisonError::into_inner).take();
+                key.map(|key| timers.cancel(key)).is_some()
+            }
+        }
+    }
+}
+
+/// Delivers a down: counted against nothing, handled only while its monitor is set.
+fn cast_exempt_down<A: Handler<Down>>(to: &Counted, down: Down) {
+    let node = DownNode::allocate::<A>(down);
+    if !to.push_exempt(node) {
+        // SAFETY: a refused node stays ours.
+        unsafe { (node.as_ref().operations.drop)(node, &ExitReason::NoProcess) };
+    }
+}
+
+#[repr(C)]
+struct DownNode {
+    node: crate::cell::node::Node,
+    down: Down,
+}
+
+struct DownOperations<A>(PhantomData<fn(A)>);
+
+impl<A: Handler<Down>> DownOperations<A> {
+    const OPERATIONS: &'static crate::cell::node::Operations = &crate::cell::node::Operations {
+        run: run_down::<A>,
+        drop: drop_down,
+        name: std::any::type_name::<Down>,
+        of_incarnation: true,
+    };
+}
+
+impl DownNode {
+    fn allocate<A: Handler<Down>>(down: Down) -> NonNull<crate::cell::node::Node> {
+        let node = crate::cell::node::Node::new(DownOperations::<A>::OPERATIONS);
+        NonNull::from(Box::leak(Box::new(Self { node, down }))).cast()
+    }
+}
+
+unsafe fn run_down<A: Handler<Down>>(
+    cell: NonNull<Header>,
+    node: NonNull<crate::cell::node::Node>,
+    worker: &crate::worker::Worker,
+) -> crate::cell::future::Ran {
+    use crate::cell::future::{Ran, drive};
+    use crate::cell::node::{Discard, state_of};
+    // SAFETY: S4.
+    let down = unsafe { Box::from_raw(node.cast::<DownNode>().as_ptr()) }.down;
+    // SAFETY: owner.
+    let relations = unsafe { cell.as_ref() }
+        .side()
+        .and_then(|side| side.relations.as_mut());
+    let Some(monitors) = relations.map(|relations| &mut relations.monitors) else {
+        return Ran::Ready;
+    };
+    let Some(at) = monitors.iter().position(|known| *known == down.monitor) else {
+        return Ran::Ready;
+    };
+    monitors.swap_remove(at);
+    // SAFETY: owner, phase Running.
+    unsafe {
+        drive::<A, _, _>(cell, worker, Discard, |cell, cx| {
+            A::handle(state_of(cell), down, cx)
+        })
+    }
+}
+
+unsafe fn drop_down(node: NonNull<crate::cell::node::Node>, _reason: &ExitReason) {
+    // SAFETY: S4.
+    drop(unsafe { Box::from_raw(node.cast::<DownNode>().as_ptr()) });
+}

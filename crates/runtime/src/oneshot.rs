@@ -1,0 +1,86 @@
+//! A value that is set once and awaited by one future or any number of threads.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+pub(crate) struct OneShot<T> {
+    state: Mutex<State<T>>,
+    set: Condvar,
+}
+
+struct State<T> {
+    value: Option<T>,
+    waker: Option<Waker>,
+}
+
+impl<T> Default for OneShot<T> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                value: None,
+                waker: None,
+            }),
+            set: Condvar::new(),
+        }
+    }
+}
+
+impl<T> OneShot<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the value; the first one counts.
+    pub(crate) fn set(&self, value: T) {
+        let mut state = self.lock();
+        state.value.get_or_insert(value);
+        let waker = state.waker.take();
+        drop(state);
+        self.set.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Forgets the value, so that the next one counts.
+    pub(crate) fn reset(&self) {
+        self.lock().value = None;
+    }
+
+    /// Takes the value once it is there. The waker of the last poll is woken.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<T> {
+        let mut state = self.lock();
+        match state.value.take() {
+            Some(value) => Poll::Ready(value),
+            None => {
+                state.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T: Clone> OneShot<T> {
+    /// As [`poll_take`](Self::poll_take), and the value stays.
+    pub(crate) fn poll_clone(&self, cx: &mut Context<'_>) -> Poll<T> {
+        let mut state = self.lock();
+        match &state.value {
+            Some(value) => Poll::Ready(value.clone()),
+            None => {
+                state.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Blocks the thread until there is a value.
+    pub(crate) fn wait(&self) -> T {
+        let mut state = self.lock();
+        loop {
+            if let Some(value) = &state.value {
+                return value.clone();
+            }
+            state = self.set.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}

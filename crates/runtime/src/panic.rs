@@ -1,0 +1,76 @@
+//! What a panic said and where: caught at the turn, told to callers, monitors and supervisors.
+//!
+//! The location of a panic is known to the panic hook alone. The runtime puts a hook of its own in
+//! front of the program's: inside a handler it takes a note and stays silent, because the crash is
+//! reported as an event; everywhere else the program's hook runs as before.
+
+use crate::{Crash, ExitReason};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
+use std::sync::{Arc, Once};
+
+thread_local! {
+    static IN_HANDLER: Cell<bool> = const { Cell::new(false) };
+    static LAST: RefCell<Option<Arc<Crash>>> = const { RefCell::new(None) };
+}
+
+/// Installs the hook, once per process.
+pub(crate) fn install_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let program = take_hook();
+        set_hook(Box::new(move |info| {
+            if IN_HANDLER.try_with(Cell::get).unwrap_or(false) {
+                let note = Arc::new(Crash::new(text(info), location(info)));
+                let _ = LAST.try_with(|last| last.replace(Some(note)));
+            } else {
+                program(info);
+            }
+        }));
+    });
+}
+
+fn text(info: &PanicHookInfo<'_>) -> String {
+    info.payload_as_str()
+        .unwrap_or("a panic without a message")
+        .to_owned()
+}
+
+fn location(info: &PanicHookInfo<'_>) -> String {
+    info.location()
+        .map_or_else(|| "unknown".to_owned(), ToString::to_string)
+}
+
+/// Runs user code; `Err` is the reason of its panic.
+#[inline]
+pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, ExitReason> {
+    let before = IN_HANDLER.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(code));
+    IN_HANDLER.set(before);
+    result.map_err(|payload| {
+        // The payload's own drop may panic; it is the user's.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        let reason = current();
+        LAST.with(|last| last.borrow_mut().take());
+        reason
+    })
+}
+
+/// The reason of the panic that is unwinding this thread.
+pub(crate) fn current() -> ExitReason {
+    let last = LAST.with(|last| last.borrow().clone());
+    ExitReason::Panic(last.unwrap_or_else(|| {
+        // resume_unwind does not call the hook.
+        Arc::new(Crash::new(
+            "a panic without a message".to_owned(),
+            "unknown".to_owned(),
+        ))
+    }))
+}
+
+/// Runs user code that only cleans up (drops); a second panic there must not spread.
+pub(crate) fn contain(code: impl FnOnce()) {
+    if catch(code).is_err() {
+        // Already ending: the first reason is the one that counts.
+    }
+}

@@ -1,0 +1,192 @@
+//! Pids: names for incarnations.
+//!
+//! A pid is what links, monitors, logs and other nodes may hold: it keeps nothing alive, and once
+//! its incarnation is over it never means anybody else, because each use of a slot has a generation
+//! of its own.
+
+use crate::cell::{Counted, Header};
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One incarnation of one actor: node, slot, generation.
+///
+/// Written `<node.slot.generation>`. A restarted child has a new one at the same address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pid {
+    node: u32,
+    slot: u32,
+    generation: u32,
+}
+
+impl Pid {
+    /// The pid of nobody: what an actor that has already ended is given.
+    pub const NONE: Self = Self {
+        node: 0,
+        slot: 0,
+        generation: 0,
+    };
+
+    /// The node it lives on; zero is this one.
+    pub const fn node(self) -> u32 {
+        self.node
+    }
+
+    /// Whether this is [`Pid::NONE`].
+    pub const fn is_none(self) -> bool {
+        self.slot == 0
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}.{}.{}>", self.node, self.slot, self.generation)
+    }
+}
+
+impl fmt::Debug for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+const STRIPES: usize = 16;
+
+/// The table of pids of one system, in stripes so that spawning scales.
+pub(crate) struct Pids {
+    stripes: [Mutex<Stripe>; STRIPES],
+}
+
+#[derive(Default)]
+struct Stripe {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+}
+
+struct Entry {
+    generation: u32,
+    /// Cleared under the lock before the cell can be freed.
+    cell: Option<NonNull<Header>>,
+}
+
+// SAFETY: entries are looked at under the lock only, and a cell is counted before it leaves it.
+unsafe impl Send for Stripe {}
+
+impl Pids {
+    pub(crate) fn new() -> Self {
+        Self {
+            stripes: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+
+    fn stripe(&self, index: usize) -> MutexGuard<'_, Stripe> {
+        self.stripes[index % STRIPES]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stripe that a cell without a slot would get one from. Fixed by its address, so that two
+    /// threads that ask for the pid of one actor meet at one lock.
+    fn home(cell: NonNull<Header>) -> usize {
+        (cell.as_ptr().addr() >> 6) ^ (cell.as_ptr().addr() >> 12)
+    }
+
+    /// The pid of this incarnation, given at first need. [`Pid::NONE`] when the actor is over.
+    pub(crate) fn ensure(&self, cell: NonNull<Header>) -> Pid {
+        // SAFETY: the caller holds a reference or owns the cell (S1).
+        let header = unsafe { cell.as_ref() };
+        let home = Self::home(cell) % STRIPES;
+        let mut stripe = self.stripe(home);
+        let known = header.slot.load(Relaxed);
+        if known != 0 {
+            return Self::read(&stripe, known);
+        }
+        // The end of an actor closes the word first and retires the pid after, under this lock.
+        if header.word.is_dead() {
+            return Pid::NONE;
+        }
+        let index = stripe.free.pop().unwrap_or_else(|| {
+            stripe.entries.push(Entry {
+                generation: 0,
+                cell: None,
+            });
+            (stripe.entries.len() - 1) as u32
+        });
+        let entry = &mut stripe.entries[index as usize];
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.cell = Some(cell);
+        // Slot zero is nobody's.
+        let slot = index * STRIPES as u32 + home as u32 + 1;
+        header.slot.store(slot, Relaxed);
+        Pid {
+            node: 0,
+            slot,
+            generation: entry.generation,
+        }
+    }
+
+    fn read(stripe: &Stripe, slot: u32) -> Pid {
+        let generation = stripe.entries[(slot - 1) as usize / STRIPES].generation;
+        Pid {
+            node: 0,
+            slot,
+            generation,
+        }
+    }
+
+    /// The pid of this incarnation if it has one.
+    pub(crate) fn of(&self, cell: NonNull<Header>) -> Option<Pid> {
+        // SAFETY: S1, as in `ensure`.
+        let header = unsafe { cell.as_ref() };
+        if header.slot.load(Relaxed) == 0 {
+            return None;
+        }
+        let stripe = self.stripe(Self::home(cell));
+        let slot = header.slot.load(Relaxed);
+        (slot != 0).then(|| Self::read(&stripe, slot))
+    }
+
+    /// The incarnation is over: its pid means nobody from now on. Owner only.
+    pub(crate) fn retire(&self, cell: NonNull<Header>) -> Option<Pid> {
+        // SAFETY: owner.
+        let header = unsafe { cell.as_ref() };
+        // A closed word gets no new slot, but one may have been given a moment ago.
+        let mut stripe = match header.slot.load(std::sync::atomic::Ordering::SeqCst) {
+            0 if !header.word.is_dead() => return None,
+            _ => self.stripe(Self::home(cell)),
+        };
+        let slot = header.slot.swap(0, Relaxed);
+        if slot == 0 {
+            return None;
+        }
+        let pid = Self::read(&stripe, slot);
+        let index = (slot - 1) / STRIPES as u32;
+        stripe.entries[index as usize].cell = None;
+        stripe.free.push(index);
+        Some(pid)
+    }
+
+    /// Who that is, if it lives and anybody holds a reference.
+    pub(crate) fn find(&self, pid: Pid) -> Option<Counted> {
+        if pid.is_none() || pid.node != 0 {
+            return None;
+        }
+        let stripe = self.stripe(pid.slot as usize - 1);
+        let entry = stripe.entries.get((pid.slot - 1) as usize / STRIPES)?;
+        let cell = entry.cell.filter(|_| entry.generation == pid.generation)?;
+        // SAFETY: an entry is cleared under this lock before its cell can be freed.
+        let counted = unsafe { cell.as_ref() }.references.add_unless_zero();
+        // SAFETY: just counted.
+        counted.then(|| unsafe { Counted::adopt(cell) })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        (0..STRIPES)
+            .map(|index| {
+                let stripe = self.stripe(index);
+                stripe.entries.len() - stripe.free.len()
+            })
+            .sum()
+    }
+}

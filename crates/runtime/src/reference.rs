@@ -1,0 +1,423 @@
+//! References to actors: typed, erased, and by message.
+
+use crate::call::Call;
+use crate::cell::node::CastNode;
+use crate::cell::side::{WatchNode, Watcher, allocate_stop};
+use crate::cell::word::Pushed;
+use crate::cell::{self, Counted, KILL, SHUTDOWN};
+use crate::exit_watch::Exit;
+use crate::{Actor, ExitReason, Handler, Message, Pid, System};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Why a message was given back.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError<M> {
+    /// The mailbox is at its bound.
+    #[error("the mailbox is full")]
+    Full(M),
+    /// The actor has ended.
+    #[error("the actor has ended")]
+    Closed(M),
+}
+
+impl<M> SendError<M> {
+    /// The message.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::Full(message) | Self::Closed(message) => message,
+        }
+    }
+
+    /// Whether the mailbox was at its bound.
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl<M> fmt::Debug for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "Full(..)",
+            Self::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+/// A reference to an actor of a known type.
+///
+/// Eight bytes, cheap to clone, good across restarts. It keeps the actor alive: one that nobody
+/// refers to, and that nobody supervises or named, stops when its mailbox is empty.
+pub struct ActorRef<A> {
+    counted: Counted,
+    actor: PhantomData<fn(A)>,
+}
+
+impl<A: Actor> ActorRef<A> {
+    /// # Safety
+    /// The cell is one of `A`'s.
+    pub(crate) unsafe fn from_counted(counted: Counted) -> Self {
+        Self {
+            counted,
+            actor: PhantomData,
+        }
+    }
+
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.counted
+    }
+
+    /// Sends a message without waiting for anything.
+    ///
+    /// Messages from one sender arrive in the order sent. `Ok` means that the message is in the
+    /// mailbox; it is lost if the actor ends before it gets there.
+    ///
+    /// # Errors
+    /// If the mailbox is full or the actor has ended; the message comes back.
+    #[inline]
+    pub fn cast<M: Message>(&self, message: M) -> Result<(), SendError<M>>
+    where
+        A: Handler<M>,
+    {
+        cast::<A, M>(&self.counted, message)
+    }
+
+    /// Sends a message whose answer is awaited. The message is sent now, not when the call is first
+    /// polled, so calls and casts of one sender keep their order.
+    ///
+    /// The time limit is 5 s unless [`Call::timeout`] says otherwise.
+    #[inline]
+    pub fn call<M: Message>(&self, message: M) -> Call<M>
+    where
+        A: Handler<M>,
+    {
+        Call::send::<A>(&self.counted, message)
+    }
+
+    /// A sender of one type of message that forgets the type of the actor.
+    pub fn recipient<M: Message>(&self) -> Recipient<M>
+    where
+        A: Handler<M>,
+    {
+        let operations = &RecipientOperations {
+            cast: cast::<A, M>,
+            cast_exempt: cast_exempt::<A, M>,
+        };
+        Recipient {
+            counted: self.counted.clone(),
+            operations,
+        }
+    }
+
+    /// The same reference without its type.
+    pub fn erase(&self) -> AnyRef {
+        AnyRef {
+            counted: self.counted.clone(),
+        }
+    }
+
+    /// Stops the actor behind the mail that has already been sent; reason `Normal`.
+    pub fn stop(&self) {
+        stop(&self.counted);
+    }
+
+    /// Stops the actor after the current message: `terminate` runs, waiting mail fails; reason
+    /// `Shutdown`.
+    pub fn shutdown(&self) {
+        self.counted.signal(SHUTDOWN);
+    }
+
+    /// Ends the actor at once, also in the middle of an await; nothing of its own runs but the drop
+    /// of its state. A handler that does not return cannot be interrupted. Reason `Killed`.
+    pub fn kill(&self) {
+        self.counted.signal(KILL);
+    }
+
+    /// The pid of this incarnation, [`Pid::NONE`] once the actor is over.
+    pub fn pid(&self) -> Pid {
+        pid(&self.counted)
+    }
+
+    /// Whether the actor has not ended. True while a supervisor is restarting it.
+    pub fn is_alive(&self) -> bool {
+        !self.counted.header().word.is_dead()
+    }
+
+    /// Resolves with the reason when this incarnation ends.
+    pub fn exit(&self) -> Exit {
+        exit(&self.counted)
+    }
+
+    /// Messages that wait in the mailbox, those not counted that a worker has already taken.
+    pub fn mailbox_len(&self) -> usize {
+        self.counted.header().word.length() as usize
+    }
+
+    /// The system it lives in.
+    pub fn system(&self) -> System {
+        System::of(self.counted.header().table().core)
+    }
+}
+
+/// A reference to an actor of any type.
+#[derive(Clone)]
+pub struct AnyRef {
+    counted: Counted,
+}
+
+impl AnyRef {
+    pub(crate) fn from_counted(counted: Counted) -> Self {
+        Self { counted }
+    }
+
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.counted
+    }
+
+    /// As [`ActorRef::stop`].
+    pub fn stop(&self) {
+        stop(&self.counted);
+    }
+
+    /// As [`ActorRef::shutdown`].
+    pub fn shutdown(&self) {
+        self.counted.signal(SHUTDOWN);
+    }
+
+    /// As [`ActorRef::kill`].
+    pub fn kill(&self) {
+        self.counted.signal(KILL);
+    }
+
+    /// As [`ActorRef::pid`].
+    pub fn pid(&self) -> Pid {
+        pid(&self.counted)
+    }
+
+    /// As [`ActorRef::is_alive`].
+    pub fn is_alive(&self) -> bool {
+        !self.counted.header().word.is_dead()
+    }
+
+    /// As [`ActorRef::exit`].
+    pub fn exit(&self) -> Exit {
+        exit(&self.counted)
+    }
+
+    /// The Rust path of the actor's type.
+    pub fn type_name(&self) -> &'static str {
+        self.counted.header().table().name
+    }
+}
+
+/// A sender of one type of message.
+pub struct Recipient<M: Message> {
+    counted: Counted,
+    operations: &'static RecipientOperations<M>,
+}
+
+struct RecipientOperations<M> {
+    cast: fn(&Counted, M) -> Result<(), SendError<M>>,
+    cast_exempt: fn(&Counted, M) -> bool,
+}
+
+impl<M: Message> Recipient<M> {
+    /// As [`ActorRef::cast`].
+    ///
+    /// # Errors
+    /// If the mailbox is full or the actor has ended; the message comes back.
+    #[inline]
+    pub fn cast(&self, message: M) -> Result<(), SendError<M>> {
+        (self.operations.cast)(&self.counted, message)
+    }
+
+    pub(crate) fn exempt(&self) -> fn(&Counted, M) -> bool {
+        self.operations.cast_exempt
+    }
+
+    /// As [`ActorRef::pid`].
+    pub fn pid(&self) -> Pid {
+        pid(&self.counted)
+    }
+
+    /// As [`ActorRef::is_alive`].
+    pub fn is_alive(&self) -> bool {
+        !self.counted.header().word.is_dead()
+    }
+
+    /// The same reference without its message.
+    pub fn erase(&self) -> AnyRef {
+        AnyRef {
+            counted: self.counted.clone(),
+        }
+    }
+}
+
+#[inline]
+fn cast<A: Handler<M>, M: Message>(to: &Counted, message: M) -> Result<(), SendError<M>> {
+    let table = to.header().table();
+    let limit = (table.capacity != u32::MAX).then_some(table.capacity);
+    let node = CastNode::allocate::<A>(message);
+    // SAFETY: we hold a reference, and the node is ours.
+    match unsafe { cell::push(to.cell(), node, limit) } {
+        Pushed::Schedule | Pushed::Queued => Ok(()),
+        // SAFETY: refused nodes stay ours.
+        Pushed::Full => Err(SendError::Full(unsafe { refused(to, node, Refused::Full) })),
+        // SAFETY: as above.
+        Pushed::Dead => Err(SendError::Closed(unsafe {
+            refused(to, node, Refused::Closed)
+        })),
+    }
+}
+
+pub(crate) enum Refused {
+    Full,
+    Closed,
+}
+
+pub(crate) fn count_refused(to: &Counted, refused: Refused) {
+    let core = to.header().table().core();
+    let counter = match refused {
+        Refused::Full => &core.mailbox_full,
+        Refused::Closed => &core.dead_letters,
+    };
+    counter.fetch_add(1, Relaxed);
+}
+
+#[cold]
+unsafe fn refused<M: Message>(
+    to: &Counted,
+    node: NonNull<crate::cell::node::Node>,
+    why: Refused,
+) -> M {
+    count_refused(to, why);
+    // SAFETY: by the caller's word.
+    unsafe { CastNode::into_message(node) }
+}
+
+/// Sends past the bound: for the runtime's own messages. False: the actor has ended.
+pub(crate) fn cast_exempt<A: Handler<M>, M: Message>(to: &Counted, message: M) -> bool {
+    let node = CastNode::allocate::<A>(message);
+    let sent = to.push_exempt(node);
+    if !sent {
+        // SAFETY: a refused node stays ours.
+        drop(unsafe { CastNode::<M>::into_message(node) });
+    }
+    sent
+}
+
+fn stop(to: &Counted) {
+    let node = allocate_stop();
+    if !to.push_exempt(node) {
+        // SAFETY: a refused node stays ours.
+        unsafe { (node.as_ref().operations.drop)(node, &ExitReason::NoProcess) };
+    }
+}
+
+fn pid(of: &Counted) -> Pid {
+    of.header().table().core().pids.ensure(of.cell())
+}
+
+pub(crate) fn exit(of: &Counted) -> Exit {
+    let exit = Exit::new();
+    watch(of, pid(of), Watcher::Future(exit.slot()));
+    exit
+}
+
+/// Asks to be told of the end of an incarnation.
+pub(crate) fn watch(of: &Counted, target: Pid, watcher: Watcher) {
+    let core = of.header().table().core;
+    let node = WatchNode::allocate(core, target, watcher);
+    if target.is_none() || !of.push_exempt(node) {
+        // SAFETY: a refused node stays ours.
+        unsafe { (node.as_ref().operations.drop)(node, &ExitReason::NoProcess) };
+    }
+}
+
+/// What can be watched: references of every kind.
+pub trait Watchable: sealed::Sealed {}
+
+pub(crate) mod sealed {
+    pub trait Sealed {
+        fn erased(&self) -> super::AnyRef;
+    }
+}
+
+impl<A: Actor> sealed::Sealed for ActorRef<A> {
+    fn erased(&self) -> AnyRef {
+        AnyRef {
+            counted: self.counted.clone(),
+        }
+    }
+}
+impl<A: Actor> Watchable for ActorRef<A> {}
+
+impl sealed::Sealed for AnyRef {
+    fn erased(&self) -> AnyRef {
+        AnyRef {
+            counted: self.counted.clone(),
+        }
+    }
+}
+impl Watchable for AnyRef {}
+
+impl<M: Message> sealed::Sealed for Recipient<M> {
+    fn erased(&self) -> AnyRef {
+        AnyRef {
+            counted: self.counted.clone(),
+        }
+    }
+}
+impl<M: Message> Watchable for Recipient<M> {}
+
+impl<A> Clone for ActorRef<A> {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self {
+            counted: self.counted.clone(),
+            actor: PhantomData,
+        }
+    }
+}
+
+impl<M: Message> Clone for Recipient<M> {
+    fn clone(&self) -> Self {
+        Self {
+            counted: self.counted.clone(),
+            operations: self.operations,
+        }
+    }
+}
+
+macro_rules! identity {
+    ($($name:ident $(<$parameter:ident $(: $bound:ident)?>)?),*) => {$(
+        impl$(<$parameter $(: $bound)?>)? PartialEq for $name$(<$parameter>)? {
+            fn eq(&self, other: &Self) -> bool {
+                self.counted.cell() == other.counted.cell()
+            }
+        }
+        impl$(<$parameter $(: $bound)?>)? Eq for $name$(<$parameter>)? {}
+        impl$(<$parameter $(: $bound)?>)? Hash for $name$(<$parameter>)? {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.counted.cell().hash(state);
+            }
+        }
+        impl$(<$parameter $(: $bound)?>)? fmt::Debug for $name$(<$parameter>)? {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let table = self.counted.header().table();
+                let pid = table.core().pids.of(self.counted.cell());
+                let short = table.name.rsplit("::").next().unwrap_or(table.name);
+                match pid {
+                    Some(pid) => write!(f, "{short}{pid}"),
+                    None => write!(f, "{short}<bare>"),
+                }
+            }
+        }
+    )*};
+}
+
+identity!(ActorRef<A>, AnyRef, Recipient<M: Message>);

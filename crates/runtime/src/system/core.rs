@@ -1,0 +1,407 @@
+//! The engine room of a system: queues, seats, tables, threads.
+
+use crate::cell::Header;
+use crate::cell::end::end_incarnation;
+use crate::choice::Choice;
+use crate::clock::Clock;
+use crate::names::Names;
+use crate::pid::Pids;
+use crate::random::Random;
+use crate::timer::Timers;
+use crate::types::{TypeStats, TypeTable};
+use crate::watchdog::Watchdog;
+use crate::worker::idle::Idle;
+use crate::worker::injector::Injector;
+use crate::worker::{SEATS_MAX, Seat, Worker};
+use crate::{Actor, Counters, Event, ExitReason, Flusher};
+use std::any::TypeId;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::ptr::NonNull;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+    fence,
+};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+/// What each worker thread runs inside of; see `SystemBuilder::around_worker`.
+pub(crate) type AroundWorker = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+pub(crate) type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Cells that one batch gathers before it hands them over.
+const BATCH: usize = 64;
+
+pub(crate) struct Core {
+    pub(crate) name: String,
+    pub(crate) workers: usize,
+    pub(crate) injector: Injector,
+    pub(crate) idle: Idle,
+    pub(crate) seats: Box<[Seat]>,
+    seats_used: AtomicUsize,
+    pub(crate) pids: Pids,
+    pub(crate) names: Names,
+    pub(crate) clock: Clock,
+    pub(crate) timers: Timers,
+    pub(crate) watchdog: Watchdog,
+    types: RwLock<HashMap<TypeId, NonNull<TypeTable>>>,
+    flushers: RwLock<Vec<Arc<dyn Flusher>>>,
+    on_event: Option<OnEvent>,
+    around_worker: Option<AroundWorker>,
+    seed: u64,
+    closed: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Handles of users. The core is freed when none is left, the system is shut down, and no cell
+    /// remains.
+    pub(crate) handles: AtomicUsize,
+    pub(crate) roots: Mutex<Vec<crate::AnyRef>>,
+    pub(crate) mailbox_full: AtomicU64,
+    pub(crate) dead_letters: AtomicU64,
+    pub(crate) restarts: AtomicU64,
+    pub(crate) monitors: AtomicU64,
+}
+
+// SAFETY: everything inside is synchronised; the type tables are immutable but for their atomics.
+unsafe impl Send for Core {}
+// SAFETY: as above.
+unsafe impl Sync for Core {}
+
+pub(crate) struct Settings {
+    pub(crate) name: String,
+    pub(crate) workers: usize,
+    pub(crate) seed: u64,
+    pub(crate) clock: Clock,
+    pub(crate) on_event: Option<OnEvent>,
+    pub(crate) around_worker: Option<AroundWorker>,
+}
+
+thread_local! {
+    /// What a batch on this thread has gathered, and for which system.
+    static GATHERED: RefCell<Vec<*mut Header>> = const { RefCell::new(Vec::new()) };
+    static BATCH_OF: Cell<Option<NonNull<Core>>> = const { Cell::new(None) };
+}
+
+/// Folds a type's identity to 64 bits; it is a hash already.
+pub(crate) fn type_hash(id: TypeId) -> u64 {
+    struct Fold(u64);
+    impl Hasher for Fold {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+            }
+        }
+        fn write_u64(&mut self, bits: u64) {
+            self.0 ^= bits;
+        }
+    }
+    let mut fold = Fold(0);
+    id.hash(&mut fold);
+    fold.0
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            name: settings.name,
+            workers: settings.workers,
+            injector: Injector::new(),
+            idle: Idle::new(),
+            seats: (0..SEATS_MAX).map(|_| Seat::new()).collect(),
+            seats_used: AtomicUsize::new(0),
+            pids: Pids::new(),
+            names: Names::default(),
+            clock: settings.clock,
+            timers: Timers::new(),
+            watchdog: Watchdog::new(),
+            types: RwLock::default(),
+            flushers: RwLock::default(),
+            on_event: settings.on_event,
+            around_worker: settings.around_worker,
+            seed: settings.seed,
+            closed: AtomicBool::new(false),
+            threads: Mutex::default(),
+            handles: AtomicUsize::new(1),
+            roots: Mutex::default(),
+            mailbox_full: AtomicU64::new(0),
+            dead_letters: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            monitors: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Acquire)
+    }
+
+    pub(crate) fn seats_used(&self) -> usize {
+        self.seats_used.load(Acquire)
+    }
+
+    pub(crate) fn choice_for(&self, seat: usize) -> Choice {
+        Choice::new(Random::seeded(
+            self.seed ^ (seat as u64).wrapping_mul(0x9e37_79b9),
+        ))
+    }
+
+    pub(crate) fn emit(&self, event: &Event) {
+        if let Some(hook) = &self.on_event {
+            crate::panic::contain(|| hook(event));
+        }
+    }
+
+    /// The table of an actor type, made at first use.
+    pub(crate) fn table<A: Actor>(&self) -> NonNull<TypeTable> {
+        let id = TypeId::of::<A>();
+        let known = self
+            .types
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .copied();
+        known.unwrap_or_else(|| {
+            let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
+            *types.entry(id).or_insert_with(|| {
+                let table = TypeTable::new::<A>(NonNull::from(self));
+                NonNull::from(Box::leak(Box::new(table)))
+            })
+        })
+    }
+
+    fn tables(&self) -> Vec<NonNull<TypeTable>> {
+        let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
+        types.values().copied().collect()
+    }
+
+    pub(crate) fn stats(&self) -> Vec<TypeStats> {
+        // SAFETY: tables live as long as the core.
+        self.tables()
+            .iter()
+            .map(|table| unsafe { table.as_ref() }.stats())
+            .collect()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let stats = self.stats();
+        let sum = |what: fn(&TypeStats) -> u64| stats.iter().map(what).sum();
+        let seats = &self.seats[..self.seats_used()];
+        Counters {
+            actors_alive: sum(|stats| stats.alive),
+            actors_spawned: sum(|stats| stats.spawned),
+            messages: sum(|stats| stats.messages),
+            crashes: sum(|stats| stats.crashes),
+            restarts: self.restarts.load(Relaxed),
+            mailbox_full: self.mailbox_full.load(Relaxed),
+            dead_letters: self.dead_letters.load(Relaxed),
+            handlers_stuck: self.watchdog.stuck.load(Relaxed),
+            workers: seats.iter().filter(|seat| seat.taken.load(Relaxed)).count() as u64,
+            workers_parked: self.idle.parked_count() as u64,
+            timers_pending: self.timers.pending() as u64,
+            timers_fired: self.timers.fired(),
+            pids: self.pids.count() as u64,
+        }
+    }
+
+    // ---- work from other threads
+
+    /// Enqueues a cell from a thread that is no worker of this system.
+    pub(crate) fn inject(&self, cell: NonNull<Header>) {
+        if BATCH_OF.with(Cell::get) == Some(NonNull::from(self)) {
+            let full = GATHERED.with_borrow_mut(|gathered| {
+                gathered.push(cell.as_ptr());
+                gathered.len() >= BATCH
+            });
+            if full {
+                self.hand_over_batch();
+            }
+            return;
+        }
+        self.injector.push_many(&[cell.as_ptr()]);
+        self.notify();
+        self.bury_if_closed();
+    }
+
+    /// From now on cells scheduled by this thread are gathered. False: they already are.
+    pub(crate) fn begin_batch(&self) -> bool {
+        let free = BATCH_OF.with(Cell::get).is_none();
+        if free {
+            BATCH_OF.with(|batch| batch.set(Some(NonNull::from(self))));
+        }
+        free
+    }
+
+    /// Gives what was gathered to the workers, under one lock and with one wake-up.
+    pub(crate) fn hand_over_batch(&self) {
+        let any = GATHERED.with_borrow_mut(|gathered| {
+            let any = !gathered.is_empty();
+            if any {
+                self.injector.push_many(gathered);
+                gathered.clear();
+            }
+            any
+        });
+        if any {
+            self.notify();
+            self.bury_if_closed();
+        }
+    }
+
+    pub(crate) fn end_batch(&self) {
+        BATCH_OF.with(|batch| batch.set(None));
+        self.hand_over_batch();
+    }
+
+    /// Work has been published: wakes one worker if one sleeps and nobody is searching.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        if let Some(seat) = self.idle.claim() {
+            self.seats[seat].unpark();
+        }
+    }
+
+    // ---- flushers
+
+    pub(crate) fn add_flusher(&self, flusher: Arc<dyn Flusher>) {
+        self.flushers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(flusher);
+    }
+
+    pub(crate) fn flush(&self) {
+        for flusher in &*self.flushers.read().unwrap_or_else(PoisonError::into_inner) {
+            flusher.flush();
+        }
+    }
+
+    // ---- threads
+
+    /// Starts a worker on a free seat. False: there is none.
+    pub(crate) fn start_worker(&self) -> bool {
+        if self.is_closed() {
+            return false;
+        }
+        let free = self
+            .seats
+            .iter()
+            .position(|seat| !seat.taken.swap(true, AcqRel));
+        let Some(seat) = free else { return false };
+        self.seats_used.fetch_max(seat + 1, AcqRel);
+        let name = format!("{}-worker-{seat}", self.name);
+        let started = self.start_thread(name, move |core| Worker::run(NonNull::from(core), seat));
+        if !started {
+            self.seats[seat].taken.store(false, SeqCst);
+        }
+        started
+    }
+
+    pub(crate) fn start_thread(
+        &self,
+        name: String,
+        body: impl FnOnce(&Core) + Send + 'static,
+    ) -> bool {
+        struct Pointer(NonNull<Core>);
+        // SAFETY: the core is Sync, and threads are joined before it is freed.
+        unsafe impl Send for Pointer {}
+        let core = Pointer(NonNull::from(self));
+        let around = self.around_worker.clone();
+        let run = move || {
+            let core = core;
+            let mut body = Some(body);
+            let mut work = || {
+                if let Some(body) = body.take() {
+                    // SAFETY: as for `Pointer`.
+                    body(unsafe { core.0.as_ref() });
+                }
+            };
+            match around {
+                Some(around) => around(&mut work),
+                None => work(),
+            }
+        };
+        let thread = std::thread::Builder::new().name(name).spawn(run);
+        let started = thread.is_ok();
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        // Spares come and go; those that have ended are forgotten here.
+        threads.retain(|thread| !thread.is_finished());
+        threads.extend(thread);
+        started
+    }
+
+    // ---- the end
+
+    /// Stops the threads. A worker whose handler does not return is left behind; false then.
+    pub(crate) fn close(&self) -> bool {
+        self.closed.store(true, SeqCst);
+        for seat in &self.seats {
+            seat.unpark();
+        }
+        self.timers.wake_thread();
+        self.watchdog.wake_thread();
+        let mut all = true;
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            let patience = std::time::Duration::from_millis(1);
+            let mut waits = 0;
+            while !thread.is_finished() && waits < 2000 {
+                thread.thread().unpark();
+                std::thread::park_timeout(patience);
+                waits += 1;
+            }
+            if thread.is_finished() {
+                let _ = thread.join();
+            } else {
+                all = false;
+            }
+        }
+        self.bury();
+        // What the system itself holds goes last: names, roots added meanwhile, timers.
+        let roots = std::mem::take(&mut *self.roots.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(roots);
+        self.names.clear();
+        self.timers.clear();
+        self.bury();
+        all
+    }
+
+    fn bury_if_closed(&self) {
+        fence(SeqCst);
+        if self.closed.load(Relaxed) {
+            self.bury();
+        }
+    }
+
+    /// Ends every cell that waits in a queue nobody serves any more.
+    fn bury(&self) {
+        while let Some(cell) = self.injector.pop() {
+            // SAFETY: a cell from a queue is owned by who took it. CLOSE keeps a child from
+            // becoming vacant: its supervisor will not run again.
+            unsafe {
+                cell.as_ref().signals.fetch_or(crate::cell::CLOSE, AcqRel);
+                end_incarnation(cell, None, &ExitReason::Shutdown);
+            }
+        }
+    }
+
+    /// Whether any cell's memory is still in use.
+    pub(crate) fn has_cells(&self) -> bool {
+        // SAFETY: tables live as long as the core.
+        self.tables()
+            .iter()
+            .any(|table| unsafe { table.as_ref() }.cells() != 0)
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        for table in self.tables() {
+            // SAFETY: leaked from boxes in `table`, and no cell is left to use them.
+            drop(unsafe { Box::from_raw(table.as_ptr()) });
+        }
+    }
+}

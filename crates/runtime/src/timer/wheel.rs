@@ -1,0 +1,280 @@
+//! A hierarchical timing wheel: six levels of 64 slots, one tick a millisecond.
+//!
+//! A timer lies at the level of the highest base-64 digit in which its deadline differs from now, so
+//! starting and cancelling are a few writes, and a timer moves at most five times before it fires.
+//! The reach is 64⁶ ms, two years; later deadlines are held back at the rim and move on from there.
+
+pub(crate) const LEVELS: usize = 6;
+const SLOTS: usize = 64;
+const NIL: u32 = u32::MAX;
+const REACH: u64 = 1 << (6 * LEVELS);
+
+/// Which timer. Never means another one: each use of an entry has its own generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    index: u32,
+    generation: u32,
+}
+
+struct Entry<T> {
+    deadline: u64,
+    next: u32,
+    previous: u32,
+    generation: u32,
+    /// Level and slot, to find the head of the list; `u16::MAX` when the entry is free.
+    place: u16,
+    value: Option<T>,
+}
+
+const FREE: u16 = u16::MAX;
+
+pub(crate) struct Wheel<T> {
+    elapsed: u64,
+    heads: [[u32; SLOTS]; LEVELS],
+    occupied: [u64; LEVELS],
+    entries: Vec<Entry<T>>,
+    free: u32,
+    pending: usize,
+    first_generation: u32,
+}
+
+impl<T> Wheel<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            elapsed: 0,
+            heads: [[NIL; SLOTS]; LEVELS],
+            occupied: [0; LEVELS],
+            entries: Vec::new(),
+            free: NIL,
+            pending: 0,
+            first_generation: 0,
+        }
+    }
+
+    pub(crate) const fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Starts a timer. A deadline that has passed fires at the next advance.
+    pub(crate) fn insert(&mut self, deadline: u64, value: T) -> Key {
+        let index = if self.free == NIL {
+            self.entries.push(Entry {
+                deadline: 0,
+                next: NIL,
+                previous: NIL,
+                generation: self.first_generation,
+                place: FREE,
+                value: None,
+            });
+            (self.entries.len() - 1) as u32
+        } else {
+            let index = self.free;
+            self.free = self.entries[index as usize].next;
+            index
+        };
+        let entry = &mut self.entries[index as usize];
+        entry.deadline = deadline;
+        entry.value = Some(value);
+        let generation = entry.generation;
+        self.pending += 1;
+        self.link(index);
+        Key { index, generation }
+    }
+
+    /// Takes a timer back. `None` when it has fired or was cancelled.
+    pub(crate) fn cancel(&mut self, key: Key) -> Option<T> {
+        let entry = self.entries.get(key.index as usize)?;
+        if entry.generation != key.generation || entry.place == FREE {
+            return None;
+        }
+        self.unlink(key.index);
+        self.release(key.index)
+    }
+
+    fn link(&mut self, index: u32) {
+        let deadline = self.entries[index as usize].deadline;
+        let due = deadline.clamp(self.elapsed + 1, self.elapsed + REACH - 1);
+        let digit = (63 - (due ^ self.elapsed).leading_zeros()) as usize / 6;
+        // At the rim the highest digit may overflow into a seventh: it waits at the last level.
+        let level = digit.min(LEVELS - 1);
+        let slot = (due >> (6 * level)) as usize % SLOTS;
+        let head = self.heads[level][slot];
+        let entry = &mut self.entries[index as usize];
+        entry.place = (level * SLOTS + slot) as u16;
+        entry.previous = NIL;
+        entry.next = head;
+        if head != NIL {
+            self.entries[head as usize].previous = index;
+        }
+        self.heads[level][slot] = index;
+        self.occupied[level] |= 1 << slot;
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let Entry {
+            next,
+            previous,
+            place,
+            ..
+        } = self.entries[index as usize];
+        let (level, slot) = (place as usize / SLOTS, place as usize % SLOTS);
+        if next != NIL {
+            self.entries[next as usize].previous = previous;
+        }
+        if previous != NIL {
+            self.entries[previous as usize].next = next;
+        } else {
+            self.heads[level][slot] = next;
+            if next == NIL {
+                self.occupied[level] &= !(1 << slot);
+            }
+        }
+    }
+
+    fn release(&mut self, index: u32) -> Option<T> {
+        self.pending -= 1;
+        let entry = &mut self.entries[index as usize];
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.place = FREE;
+        entry.next = self.free;
+        self.free = index;
+        let value = entry.value.take();
+        if self.pending == 0 && self.entries.capacity() > 65_536 {
+            self.shrink();
+        }
+        value
+    }
+
+    /// After a storm the memory goes back. A key from before must not match an entry from after, so
+    /// generations go on from the highest.
+    fn shrink(&mut self) {
+        let highest = self
+            .entries
+            .iter()
+            .map(|entry| entry.generation)
+            .max()
+            .unwrap_or(0);
+        self.first_generation = highest.wrapping_add(1);
+        self.entries = Vec::new();
+        self.free = NIL;
+    }
+
+    /// The next moment at which something may be due. Not later than the first deadline.
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.next_slot().map(|(_, _, when)| when)
+    }
+
+    fn next_slot(&self) -> Option<(usize, usize, u64)> {
+        (0..LEVELS).find_map(|level| {
+            if self.occupied[level] == 0 {
+                return None;
+            }
+            let shift = 6 * level;
+            let now = (self.elapsed >> shift) as u32 % SLOTS as u32;
+            let ahead = self.occupied[level].rotate_right(now).trailing_zeros();
+            let slot = (now + ahead) as usize % SLOTS;
+            let window = self.elapsed >> (shift + 6) << (shift + 6);
+            let mut when = window + ((slot as u64) << shift);
+            if when <= self.elapsed {
+                when += 1 << (shift + 6);
+            }
+            Some((level, slot, when))
+        })
+    }
+
+    /// Moves to `now` and puts what is due into `due`, in the order of deadlines.
+    pub(crate) fn advance(&mut self, now: u64, due: &mut Vec<T>) {
+        while let Some((level, slot, when)) = self.next_slot() {
+            if when > now {
+                break;
+            }
+            self.elapsed = when;
+            let mut index = std::mem::replace(&mut self.heads[level][slot], NIL);
+            self.occupied[level] &= !(1 << slot);
+            // Lists are newest first; timers of one deadline fire in the order they were started.
+            let mut list = Vec::new();
+            while index != NIL {
+                list.push(index);
+                index = self.entries[index as usize].next;
+            }
+            for index in list.into_iter().rev() {
+                if self.entries[index as usize].deadline <= self.elapsed {
+                    due.extend(self.release(index));
+                } else {
+                    self.link(index);
+                }
+            }
+        }
+        self.elapsed = self.elapsed.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Entry<[usize; 2]>>() <= 56);
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_fires_at_the_next_advance() {
+        let mut wheel = Wheel::new();
+        let mut due = Vec::new();
+        wheel.advance(1000, &mut due);
+        wheel.insert(5, 'a');
+        assert_eq!(wheel.next(), Some(1001));
+        wheel.advance(1001, &mut due);
+        assert_eq!(due, ['a']);
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_reach_waits() {
+        let mut wheel = Wheel::new();
+        let mut due = Vec::new();
+        wheel.insert(REACH * 3, ());
+        wheel.advance(REACH * 2, &mut due);
+        assert!(due.is_empty());
+        wheel.advance(REACH * 3, &mut due);
+        assert_eq!(due.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn each_timer_fires_once_in_order_and_never_early(
+            timers in prop::collection::vec((0u64..300_000, any::<bool>()), 1..80),
+            steps in prop::collection::vec(1u64..20_000, 1..60),
+        ) {
+            let mut wheel = Wheel::new();
+            let keys: Vec<Key> =
+                timers.iter().map(|&(deadline, _)| wheel.insert(deadline, deadline)).collect();
+            for (key, (deadline, cancel)) in keys.iter().zip(&timers) {
+                if *cancel {
+                    prop_assert_eq!(wheel.cancel(*key), Some(*deadline));
+                    prop_assert_eq!(wheel.cancel(*key), None);
+                }
+            }
+            let mut now = 0;
+            let mut fired = Vec::new();
+            for step in steps {
+                if let Some(next) = wheel.next() {
+                    let first = timers.iter().filter(|t| !t.1 && t.0 > now).map(|t| t.0).min();
+                    prop_assert!(first.is_none_or(|first| next <= first));
+                }
+                now += step;
+                let mut due = Vec::new();
+                wheel.advance(now, &mut due);
+                prop_assert!(due.iter().all(|&deadline| deadline <= now));
+                fired.extend(due);
+            }
+            let mut expected: Vec<u64> =
+                timers.iter().filter(|t| !t.1 && t.0 <= now).map(|t| t.0).collect();
+            expected.sort_unstable();
+            prop_assert!(fired.is_sorted());
+            prop_assert_eq!(&fired, &expected);
+            prop_assert_eq!(wheel.pending(), timers.iter().filter(|t| !t.1).count() - fired.len());
+        }
+    }
+}

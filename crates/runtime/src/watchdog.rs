@@ -1,0 +1,186 @@
+//! The watchdog: what native code can have of preemption.
+//!
+//! A thread looks at every worker once a millisecond. A worker whose counter is odd (a message is
+//! being handled), has not changed since the last look, and whose own CPU clock has moved on by a
+//! millisecond (so that a thread that is merely not scheduled is not blamed) is *stuck*. Then:
+//! 1. its seat is marked as replaced: others take over its queue, and what it schedules goes to the
+//!    injector;
+//! 2. a spare worker is started, up to [`SEATS_MAX`] seats in all;
+//! 3. the stuck thread's priority is lowered, so that it does not compete on equal terms;
+//! 4. the flushers run, because replies that the stuck worker has published may wait for a wake-up;
+//! 5. an event names the actor and the message.
+//!
+//! When the handler returns its thread hands over and ends: an unprivileged thread cannot raise its
+//! priority again. While all workers sleep the watchdog does too, after 60 ms of calm.
+
+use crate::Event;
+use crate::cell::node::Operations;
+use crate::system::core::Core;
+use crate::types::TypeTable;
+use crate::worker::{SEATS_MAX, Seat};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    fence,
+};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+const TICK: Duration = Duration::from_millis(1);
+/// CPU time a handler must have used between two looks to be called stuck.
+const STUCK_CPU_NANOS: u64 = 1_000_000;
+/// Calm ticks after which the watchdog slows down, and after which it sleeps: 60 ms of calm in all,
+/// so that waking it costs at most 16 wake-ups a second and an idle system costs nothing.
+const SLOW_AFTER: u32 = 10;
+const SLOW_TICK: Duration = Duration::from_millis(5);
+const SLEEP_AFTER: u32 = 20;
+
+pub(crate) struct Watchdog {
+    asleep: AtomicBool,
+    lock: Mutex<()>,
+    wake: Condvar,
+    pub(crate) stuck: AtomicU64,
+}
+
+impl Watchdog {
+    pub(crate) fn new() -> Self {
+        Self {
+            asleep: AtomicBool::new(false),
+            lock: Mutex::new(()),
+            wake: Condvar::new(),
+            stuck: AtomicU64::new(0),
+        }
+    }
+
+    /// A worker runs again.
+    #[inline]
+    pub(crate) fn worker_awake(&self) {
+        fence(SeqCst);
+        if self.asleep.load(Relaxed) {
+            self.wake_thread();
+        }
+    }
+
+    #[cold]
+    pub(crate) fn wake_thread(&self) {
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asleep.store(false, SeqCst);
+        self.wake.notify_one();
+    }
+
+    /// The life of the watchdog thread.
+    pub(crate) fn watch(&self, core: &Core) {
+        let mut seen = [Seen::default(); SEATS_MAX];
+        let mut calm = 0;
+        while !core.is_closed() {
+            std::thread::park_timeout(if calm < SLOW_AFTER { TICK } else { SLOW_TICK });
+            let mut busy = false;
+            for (index, seat) in core.seats[..core.seats_used()].iter().enumerate() {
+                busy |= seat.taken.load(Relaxed) && !core.idle.is_parked(index);
+                if seen[index].is_stuck(seat) {
+                    self.replace(core, index, seat);
+                }
+            }
+            calm = if busy { 0 } else { calm + 1 };
+            if calm > SLEEP_AFTER {
+                self.sleep(core);
+                calm = 0;
+            }
+        }
+    }
+
+    fn sleep(&self, core: &Core) {
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asleep.store(true, SeqCst);
+        fence(SeqCst);
+        let all_parked = (0..core.seats_used())
+            .all(|seat| !core.seats[seat].taken.load(Relaxed) || core.idle.is_parked(seat));
+        while all_parked && self.asleep.load(SeqCst) && !core.is_closed() {
+            guard = self
+                .wake
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        self.asleep.store(false, SeqCst);
+        drop(guard);
+    }
+
+    fn replace(&self, core: &Core, index: usize, seat: &Seat) {
+        seat.replaced.store(true, SeqCst);
+        self.stuck.fetch_add(1, Relaxed);
+        lower_priority(seat.thread_id.load(Relaxed));
+        let spare = core.start_worker();
+        core.flush();
+        core.notify();
+        // SAFETY: tables live as long as the core.
+        let actor = unsafe { seat.table.load(Relaxed).cast_const().as_ref() }
+            .map_or("unknown", |table: &TypeTable| table.name);
+        // SAFETY: operations are statics.
+        let message = unsafe { seat.operations.load(Relaxed).cast_const().as_ref() }
+            .map_or("a suspended handler", |operations: &Operations| {
+                (operations.name)()
+            });
+        core.emit(&Event::HandlerStuck {
+            worker: index,
+            actor,
+            message,
+            replaced: spare,
+        });
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    ticks: u64,
+    cpu_nanos: Option<u64>,
+}
+
+impl Seen {
+    fn is_stuck(&mut self, seat: &Seat) -> bool {
+        let ticks = seat.ticks.load(Acquire);
+        if ticks != self.ticks || ticks & 1 == 0 || seat.replaced.load(Relaxed) {
+            *self = Self {
+                ticks,
+                cpu_nanos: None,
+            };
+            return false;
+        }
+        let Some(now) = cpu_nanos(seat.clock_id.load(Acquire)) else {
+            return false;
+        };
+        let since = *self.cpu_nanos.get_or_insert(now);
+        now.saturating_sub(since) >= STUCK_CPU_NANOS && seat.ticks.load(Acquire) == ticks
+    }
+}
+
+/// Tells the watchdog which thread sits here.
+pub(crate) fn announce_thread(seat: &Seat) {
+    // SAFETY: gettid has no preconditions.
+    let thread = unsafe { libc::gettid() };
+    seat.thread_id.store(thread, Relaxed);
+    let mut clock = 0;
+    // SAFETY: our own thread lives, and the clock id is written to a local.
+    let found = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) } == 0;
+    seat.clock_id.store(if found { clock } else { 0 }, Release);
+}
+
+fn cpu_nanos(clock: i32) -> Option<u64> {
+    if clock == 0 {
+        return None;
+    }
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a clock id of a thread that has ended is an error, not undefined.
+    let read = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    (read == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+fn lower_priority(thread: i32) {
+    if thread != 0 {
+        // SAFETY: takes numbers only; on Linux a thread id addresses one thread. A failure leaves
+        // the priority as it is.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, thread as libc::id_t, 19) };
+    }
+}

@@ -1,0 +1,438 @@
+//! A worker: one thread that runs cells.
+//!
+//! # Order of work
+//! A message sent from a handler makes its receiver the next cell to run (the LIFO slot: its data is
+//! still in the cache), at most three times in a row; what was in the slot before goes to the tail of
+//! the worker's own [ring](ring). Every 61st turn, and when its own work is done, the worker looks at
+//! the [injector](injector), where other threads bring work; then it steals half of another worker's
+//! ring; then it parks. It does not spin: on two cores spinning costs more than it gains.
+//!
+//! # Hand-over
+//! A worker that the watchdog has declared stuck keeps its seat until its handler returns. Meanwhile
+//! others take from its ring and its LIFO slot, and what the stuck handler schedules goes to the
+//! injector. When the handler returns, the worker hands over what is left and its thread ends.
+
+pub(crate) mod idle;
+pub(crate) mod injector;
+pub(crate) mod ring;
+
+use crate::cell::future::{Block, Blocks, Ran};
+use crate::cell::node::Operations;
+use crate::cell::turn::{self, Turn};
+use crate::cell::{Header, future};
+use crate::choice::Choice;
+use crate::system::core::Core;
+use crate::types::{Count, TypeTable};
+use ring::{Ring, STEAL_MAX};
+use std::any::TypeId;
+use std::cell::{Cell, RefCell};
+use std::ptr::{NonNull, null, null_mut};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Thread;
+
+/// Seats of a system: workers and spares together. One bit each in the word of who is parked.
+pub(crate) const SEATS_MAX: usize = 64;
+
+/// Turns between two looks at the injector while the worker has work of its own.
+const INJECTOR_EVERY: u64 = 61;
+/// Turns between two flushes of what handlers have left for other threads.
+const FLUSH_EVERY: u64 = 64;
+/// Cells run in a row from the LIFO slot before the ring gets its turn.
+const LIFO_STREAK_MAX: u32 = 3;
+
+/// What others see of a worker.
+#[repr(align(128))]
+pub(crate) struct Seat {
+    ring: Ring<Header>,
+    lifo: AtomicPtr<Header>,
+    /// Odd while a message is being handled.
+    pub(crate) ticks: AtomicU64,
+    /// The watchdog has given up waiting for this worker.
+    pub(crate) replaced: AtomicBool,
+    pub(crate) taken: AtomicBool,
+    /// What is being handled, for the watchdog's report.
+    pub(crate) table: AtomicPtr<TypeTable>,
+    pub(crate) operations: AtomicPtr<Operations>,
+    pub(crate) thread_id: AtomicI32,
+    pub(crate) clock_id: AtomicI32,
+    thread: Mutex<Option<Thread>>,
+}
+
+impl Seat {
+    pub(crate) fn new() -> Self {
+        Self {
+            ring: Ring::new(),
+            lifo: AtomicPtr::new(null_mut()),
+            ticks: AtomicU64::new(0),
+            replaced: AtomicBool::new(false),
+            taken: AtomicBool::new(false),
+            table: AtomicPtr::new(null_mut()),
+            operations: AtomicPtr::new(null_mut()),
+            thread_id: AtomicI32::new(0),
+            clock_id: AtomicI32::new(0),
+            thread: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn unpark(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = &*thread {
+            thread.unpark();
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.ring.is_empty() || self.replaced.load(Relaxed) && !self.lifo.load(Relaxed).is_null()
+    }
+}
+
+/// Types a worker remembers, so that spawning does not look into the system's table each time.
+const TYPES_CACHED: usize = 16;
+
+type KnownType = (TypeId, NonNull<TypeTable>);
+
+pub(crate) struct Worker {
+    pub(crate) core: NonNull<Core>,
+    pub(crate) seat: usize,
+    pub(crate) blocks: Blocks,
+    /// The future being polled, so that a panic knows what to drop.
+    inflight: Cell<*mut Block>,
+    turns: Cell<u64>,
+    lifo_streak: Cell<u32>,
+    /// Inits that run inside other handlers, see `System::spawn`.
+    pub(crate) depth: Cell<u32>,
+    tick: Cell<u64>,
+    table: Cell<*const TypeTable>,
+    stolen: RefCell<Vec<*mut Header>>,
+    types: [Cell<Option<KnownType>>; TYPES_CACHED],
+    choice: Choice,
+}
+
+thread_local! {
+    static CURRENT: Cell<*const Worker> = const { Cell::new(null()) };
+}
+
+/// The worker that runs on this thread, if it belongs to this system.
+#[inline]
+pub(crate) fn with_current<R>(core: NonNull<Core>, use_it: impl FnOnce(Option<&Worker>) -> R) -> R {
+    let current = CURRENT.with(Cell::get);
+    // SAFETY: set by `Worker::run` for as long as the worker lives on this thread's stack.
+    let worker = unsafe { current.as_ref() }.filter(|worker| worker.core == core);
+    use_it(worker)
+}
+
+/// The system whose worker this thread is.
+pub(crate) fn current_core() -> Option<NonNull<Core>> {
+    // SAFETY: as in `with_current`.
+    unsafe { CURRENT.with(Cell::get).as_ref() }.map(|worker| worker.core)
+}
+
+/// Enqueues a cell whose `SCHED` the caller has just set.
+#[inline]
+pub(crate) fn schedule(cell: NonNull<Header>) {
+    // SAFETY: SCHED is ours, so the cell lives (S1), and the core outlives it.
+    let core = unsafe { cell.as_ref() }.table().core;
+    with_current(core, |worker| match worker {
+        Some(worker) => worker.schedule(cell),
+        // SAFETY: as above.
+        None => unsafe { core.as_ref() }.inject(cell),
+    });
+}
+
+impl Worker {
+    fn new(core: NonNull<Core>, seat: usize, choice: Choice) -> Self {
+        Self {
+            core,
+            seat,
+            blocks: Blocks::new(),
+            inflight: Cell::new(null_mut()),
+            turns: Cell::new(0),
+            lifo_streak: Cell::new(0),
+            depth: Cell::new(0),
+            tick: Cell::new(0),
+            table: Cell::new(null()),
+            stolen: RefCell::new(Vec::with_capacity(STEAL_MAX)),
+            types: [const { Cell::new(None) }; TYPES_CACHED],
+            choice,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn core(&self) -> &Core {
+        // SAFETY: the core outlives its workers: they are joined before it is freed.
+        unsafe { self.core.as_ref() }
+    }
+
+    #[inline]
+    fn my_seat(&self) -> &Seat {
+        &self.core().seats[self.seat]
+    }
+
+    #[inline]
+    fn schedule(&self, cell: NonNull<Header>) {
+        let seat = self.my_seat();
+        if seat.replaced.load(Relaxed) {
+            self.core().inject(cell);
+            return;
+        }
+        let before = seat.lifo.swap(cell.as_ptr(), AcqRel);
+        if let Some(before) = NonNull::new(before) {
+            self.push(before);
+            self.core().notify();
+        }
+    }
+
+    /// To the tail of our own ring; half of a full ring goes to the injector.
+    fn push(&self, cell: NonNull<Header>) {
+        let seat = self.my_seat();
+        let mut cell = cell.as_ptr();
+        while let Err(back) = seat.ring.push(cell) {
+            cell = back;
+            let mut stolen = self.stolen.borrow_mut();
+            let count = seat.ring.steal(&mut stolen);
+            self.core().injector.push_many(&stolen[..count]);
+        }
+    }
+
+    fn requeue(&self, cell: NonNull<Header>) {
+        self.push(cell);
+        self.core().notify();
+    }
+
+    /// Polls a future; a panic finds it through `take_inflight`.
+    ///
+    /// # Safety
+    /// As for [`future::poll`].
+    #[inline]
+    pub(crate) unsafe fn poll(&self, cell: NonNull<Header>, block: NonNull<Block>) -> Ran {
+        let before = self.inflight.replace(block.as_ptr());
+        // SAFETY: by the caller's word.
+        let ran = unsafe { future::poll(cell, block) };
+        self.inflight.set(before);
+        ran
+    }
+
+    pub(crate) fn take_inflight(&self) -> Option<NonNull<Block>> {
+        NonNull::new(self.inflight.replace(null_mut()))
+    }
+
+    /// What was being polled before an `init` that runs inside a handler; to be put back.
+    pub(crate) fn inflight(&self) -> *mut Block {
+        self.inflight.get()
+    }
+
+    pub(crate) fn set_inflight(&self, block: *mut Block) {
+        self.inflight.set(block);
+    }
+
+    #[inline]
+    pub(crate) fn begin_message(&self, header: &Header, operations: &'static Operations) {
+        let seat = self.my_seat();
+        seat.operations
+            .store(std::ptr::from_ref(operations).cast_mut(), Relaxed);
+        self.begin(header, seat);
+    }
+
+    pub(crate) fn begin_resume(&self, header: &Header) {
+        // Which message it was is not kept; the actor is.
+        let seat = self.my_seat();
+        seat.operations.store(null_mut(), Relaxed);
+        self.begin(header, seat);
+    }
+
+    pub(crate) fn begin_start(&self, header: &Header) {
+        self.begin_resume(header);
+    }
+
+    #[inline]
+    fn begin(&self, header: &Header, seat: &Seat) {
+        let table: *const TypeTable = header.table();
+        if self.table.replace(table) != table {
+            seat.table.store(table.cast_mut(), Relaxed);
+        }
+        let tick = self.tick.get() | 1;
+        self.tick.set(tick);
+        seat.ticks.store(tick, Release);
+    }
+
+    #[inline]
+    pub(crate) fn end_message(&self) {
+        let tick = (self.tick.get() | 1) + 1;
+        self.tick.set(tick);
+        self.my_seat().ticks.store(tick, Release);
+    }
+
+    #[inline]
+    pub(crate) fn count_messages(&self, count: u32) {
+        // SAFETY: the table of the cell whose turn this was; tables outlive workers.
+        let table = unsafe { self.table.get().as_ref() };
+        if count > 0
+            && let Some(table) = table
+        {
+            table.count(Some(self), Count::Messages, u64::from(count));
+        }
+    }
+
+    /// The table of a type, from this worker's memory or the system's.
+    #[inline]
+    pub(crate) fn table<A: crate::Actor>(&self) -> NonNull<TypeTable> {
+        let wanted = TypeId::of::<A>();
+        let slot = &self.types[(crate::system::core::type_hash(wanted) as usize) % TYPES_CACHED];
+        if let Some((id, table)) = slot.get()
+            && id == wanted
+        {
+            return table;
+        }
+        let table = self.core().table::<A>();
+        slot.set(Some((wanted, table)));
+        table
+    }
+
+    fn next(&self) -> Option<NonNull<Header>> {
+        let turn = self.turns.get();
+        if turn.is_multiple_of(INJECTOR_EVERY)
+            && let Some(cell) = self.core().injector.pop()
+        {
+            return Some(cell);
+        }
+        let seat = self.my_seat();
+        if self.lifo_streak.get() < LIFO_STREAK_MAX
+            && let Some(cell) = take_lifo(seat)
+        {
+            self.lifo_streak.set(self.lifo_streak.get() + 1);
+            return Some(cell);
+        }
+        self.lifo_streak.set(0);
+        if let Some(cell) = seat.ring.pop() {
+            return NonNull::new(cell);
+        }
+        take_lifo(seat).or_else(|| self.find())
+    }
+
+    /// Work from elsewhere: the injector, then other workers.
+    fn find(&self) -> Option<NonNull<Header>> {
+        let core = self.core();
+        let mut stolen = self.stolen.borrow_mut();
+        stolen.clear();
+        let share = core.workers.max(1);
+        let count = core.injector.pop_many(share, STEAL_MAX, &mut stolen);
+        if count > 0 {
+            return self.adopt(&stolen[..count]);
+        }
+        let first = self.choice.below(core.seats_used());
+        for offset in 0..core.seats_used() {
+            let seat = &core.seats[(first + offset) % core.seats_used()];
+            let count = seat.ring.steal(&mut stolen);
+            if count > 0 {
+                return self.adopt(&stolen[..count]);
+            }
+            if seat.replaced.load(Relaxed)
+                && let Some(cell) = take_lifo(seat)
+            {
+                return Some(cell);
+            }
+        }
+        None
+    }
+
+    /// Runs the first of what was found and keeps the rest; there is room, our ring is empty.
+    fn adopt(&self, cells: &[*mut Header]) -> Option<NonNull<Header>> {
+        let seat = self.my_seat();
+        for &cell in &cells[1..] {
+            if let Err(back) = seat.ring.push(cell) {
+                self.core().injector.push_many(&[back]);
+            }
+        }
+        NonNull::new(cells[0])
+    }
+
+    fn has_work(&self) -> bool {
+        let core = self.core();
+        let used = &core.seats[..core.seats_used()];
+        !core.injector.is_empty() || used.iter().any(Seat::has_work)
+    }
+
+    /// Looks for work as a searcher, then parks. `None`: look again.
+    fn search(&self) -> Option<NonNull<Header>> {
+        let core = self.core();
+        core.flush();
+        core.idle.start_search();
+        let found = self.find();
+        let last = core.idle.end_search();
+        if found.is_some() {
+            if last {
+                core.notify();
+            }
+            return found;
+        }
+        core.idle.prepare_park(self.seat);
+        if self.has_work() || core.is_closed() {
+            core.idle.cancel_park(self.seat);
+            return None;
+        }
+        while core.idle.is_parked(self.seat) && !core.is_closed() {
+            std::thread::park();
+        }
+        core.watchdog.worker_awake();
+        None
+    }
+
+    fn run_cells(&self) {
+        let core = self.core();
+        while !core.is_closed() {
+            self.turns.set(self.turns.get() + 1);
+            if self.turns.get().is_multiple_of(FLUSH_EVERY) {
+                core.flush();
+            }
+            let Some(cell) = self.next().or_else(|| self.search()) else {
+                continue;
+            };
+            // SAFETY: a cell taken from a queue is owned by who took it (invariant 1 of the word).
+            if unsafe { turn::run(cell, self) } == Turn::Requeue {
+                self.requeue(cell);
+            }
+            if self.my_seat().replaced.load(Relaxed) {
+                return;
+            }
+        }
+    }
+
+    /// Gives away what is left in ring and slot.
+    fn hand_over(&self) {
+        let (core, seat) = (self.core(), self.my_seat());
+        while let Some(cell) = take_lifo(seat).or_else(|| seat.ring.pop().and_then(NonNull::new)) {
+            core.injector.push_many(&[cell.as_ptr()]);
+        }
+        core.flush();
+        core.notify();
+    }
+
+    /// The life of a worker thread.
+    pub(crate) fn run(core: NonNull<Core>, seat: usize) {
+        // SAFETY: threads are joined before the core is freed.
+        let choice = unsafe { core.as_ref() }.choice_for(seat);
+        let worker = Self::new(core, seat, choice);
+        let mine = worker.my_seat();
+        *mine.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+        crate::watchdog::announce_thread(mine);
+        CURRENT.with(|current| current.set(&raw const worker));
+        worker.run_cells();
+        worker.hand_over();
+        CURRENT.with(|current| current.set(null()));
+        *mine.thread.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        mine.clock_id.store(0, Release);
+        mine.replaced.store(false, Release);
+        mine.taken.store(false, Release);
+    }
+}
+
+fn take_lifo(seat: &Seat) -> Option<NonNull<Header>> {
+    if seat.lifo.load(Acquire).is_null() {
+        return None;
+    }
+    NonNull::new(seat.lifo.swap(null_mut(), AcqRel))
+}
