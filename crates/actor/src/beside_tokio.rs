@@ -5,6 +5,8 @@
 //! the actor on ours. tokio's cooperative budget does not apply to handlers; the turn budget of
 //! the actor's worker does.
 
+use std::fmt::{Display, Write};
+
 use tokio::runtime::Handle;
 use vaxel_runtime::{Event, System, SystemBuilder};
 
@@ -35,11 +37,15 @@ pub(crate) fn system_within(
     })
 }
 
-/// Writes a line per event; texts from user code are bounded by the runtime.
+/// Bytes of a text from user code that go into one line of a log.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// Writes a line per event.
 fn log(event: &Event) {
     match event {
         Event::ActorCrashed { actor, pid, reason } => {
-            tracing::error!(target: "vaxel", actor, ?pid, %reason, "actor crashed");
+            let reason = bounded(reason);
+            tracing::error!(target: "vaxel", actor, ?pid, reason, "actor crashed");
         }
         Event::HandlerStuck {
             worker,
@@ -57,5 +63,43 @@ fn log(event: &Event) {
             );
         }
         other => tracing::info!(target: "vaxel", event = ?other, "system event"),
+    }
+}
+
+/// The text, or its beginning: an exit reason is the user's and may be as long as a file.
+fn bounded(shown: impl Display) -> String {
+    struct Beginning(String);
+    impl Write for Beginning {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            let room = TEXT_BYTES_MAX - self.0.len();
+            if text.len() <= room {
+                self.0.push_str(text);
+                return Ok(());
+            }
+            self.0.push_str(&text[..text.floor_char_boundary(room)]);
+            Err(std::fmt::Error)
+        }
+    }
+    let mut beginning = Beginning(String::new());
+    if write!(beginning, "{shown}").is_err() {
+        beginning.0.push('…');
+    }
+    beginning.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(bounded("short"), "short");
+        let cut = bounded("ö".repeat(4_000));
+        assert!(
+            cut.len() <= TEXT_BYTES_MAX + '…'.len_utf8(),
+            "{}",
+            cut.len()
+        );
+        assert!(cut.starts_with("öö") && cut.ends_with("ö…"));
     }
 }

@@ -103,7 +103,10 @@ fn an_actor_that_crashes_harms_no_other() {
         let (pen, _) = log();
         let others: Vec<_> = (0..100).map(|_| Fragile::spawn(pen.clone())).collect();
         for _ in 0..100 {
-            crash_of(soon("a crash", Fragile::spawn(pen.clone()).panic_now()).await);
+            let fragile = Fragile::spawn(pen.clone());
+            let exit = fragile.exit();
+            crash_of(soon("a crash", fragile.panic_now()).await);
+            soon("the end", exit).await;
         }
         for other in &others {
             assert_eq!(soon("an answer", other.work(7)).await, Ok(7));
@@ -246,7 +249,9 @@ fn two_systems_know_nothing_of_each_other() {
                 two.register("fragile", &here)
                     .expect("the name is free here too");
                 assert_eq!(soon("an answer", there.work(1)).await, Ok(1));
+                let exit = here.exit();
                 crash_of(soon("a crash", here.panic_now()).await);
+                soon("the end", exit).await;
                 assert_eq!((one.counters().crashes, two.counters().crashes), (0, 1));
                 assert_eq!(
                     soon("an answer after the other's crash", there.work(2)).await,

@@ -14,6 +14,7 @@ struct Client;
 #[actor(crate = vaxel_actor)]
 impl Client {
     async fn init() -> Self {
+        // tidy: allow(sleep-in-test): that tokio's timers wake an actor is what is tested
         tokio::time::sleep(millis(1)).await;
         Client
     }
@@ -31,6 +32,7 @@ impl Client {
     #[call]
     async fn nap(&mut self) -> bool {
         let begun = std::time::Instant::now();
+        // tidy: allow(sleep-in-test): that tokio's timers wake an actor is what is tested
         tokio::time::sleep(millis(5)).await;
         let elapsed = tokio::spawn(async move { begun.elapsed() }).await;
         elapsed.is_ok_and(|elapsed| elapsed >= millis(5))

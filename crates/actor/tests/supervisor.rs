@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{Log, Pen, in_system, log, soon};
+use common::{Log, Pen, in_system, in_timeless_system, log, soon};
 use tokio::sync::{mpsc, oneshot};
 use vaxel_actor::prelude::*;
 use vaxel_actor::supervisor::{
     ChildChange, ChildEvent, ChildInfo, ChildKind, ChildState, StartChildError,
 };
-use vaxel_actor::{Pid, StartError};
+use vaxel_actor::{Message, Pid, StartError};
 
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
@@ -18,6 +18,10 @@ enum Line {
 }
 
 use Line::{Dropped, Init, Terminate};
+
+#[derive(Message)]
+#[message(crate = vaxel_actor)]
+struct Minute;
 
 /// Writes down its life.
 struct Worker {
@@ -54,6 +58,17 @@ impl Worker {
     #[cast]
     fn crash(&mut self) {
         panic!("asked to crash");
+    }
+
+    /// A message to itself after a minute, which leaves a line.
+    #[call]
+    fn set_timer(&mut self, cx: &mut Context<Self>) {
+        cx.send_after(secs(60), Minute);
+    }
+
+    #[info]
+    fn minute(&mut self, _: Minute) {
+        self.handled += 100;
     }
 
     #[cast]
@@ -316,6 +331,59 @@ fn too_many_restarts_end_the_supervisor_and_all_its_children() {
             Dropped("a"),
         ];
         assert_eq!(log.rest(), end);
+    });
+}
+
+#[test]
+fn restarts_that_are_far_apart_are_forgiven() {
+    in_timeless_system(|system| async move {
+        let (pen, log) = log();
+        let tree = Supervisor::one_for_one()
+            .like_otp()
+            .child(worker("a", &pen));
+        let tree = soon("the start", tree.start()).await.expect("it starts");
+        let child = WorkerRef::whereis("a").expect("it has its name");
+        for _ in 0..5 {
+            child.crash().expect("the mailbox has room");
+            assert_eq!(soon("a count", child.count()).await, Ok(1));
+            system.advance(secs(6));
+        }
+        assert_eq!(child_named(&tree, "a").await.restarts, 5);
+        drop(log);
+    });
+}
+
+#[test]
+fn a_timer_ends_with_the_incarnation_that_set_it() {
+    in_timeless_system(|system| async move {
+        let (pen, _log) = log();
+        let tree = Supervisor::one_for_one().child(worker("a", &pen));
+        soon("the start", tree.start()).await.expect("it starts");
+        let child = WorkerRef::whereis("a").expect("it has its name");
+        soon("the timer", child.set_timer())
+            .await
+            .expect("it lives");
+        child.crash().expect("the mailbox has room");
+        assert_eq!(
+            soon("a count", child.count()).await,
+            Ok(1),
+            "the successor is there"
+        );
+        system.advance(secs(120));
+        assert_eq!(
+            soon("a count", child.count()).await,
+            Ok(2),
+            "no timer of its predecessor"
+        );
+        soon("the timer", child.set_timer())
+            .await
+            .expect("it lives");
+        system.advance(secs(120));
+        assert_eq!(
+            soon("a count", child.count()).await,
+            Ok(103),
+            "its own timer"
+        );
     });
 }
 

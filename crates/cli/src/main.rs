@@ -6,14 +6,14 @@
 mod bench;
 mod demo;
 
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
 /// Actors are small and many, and their messages are freed by other threads than those that made
 /// them: both are what this allocator is good at.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-use std::process::ExitCode;
-
-use clap::{Parser, Subcommand};
 
 /// A realtime backend in one binary: actors, channels that speak Phoenix's protocol, and the
 /// benchmarks that measure both.

@@ -15,7 +15,7 @@ use super::{StartChildError, SupervisorRef, one_for_one, stopping};
 
 /// An actor that starts others, and starts them again when they crash.
 ///
-/// See the [module](self) for what it promises.
+/// See the [module](crate::supervisor) for what it promises.
 pub struct Supervisor {
     pub(super) children: Children,
     pub(super) intensity: Intensity,
@@ -25,8 +25,9 @@ pub struct Supervisor {
 impl Actor for Supervisor {
     type Args = SupervisorBuilder;
 
-    /// Exits of children are exempt from the bound, so a full mailbox delays requests only.
-    const MAILBOX: Mailbox = Mailbox::bounded(Mailbox::DEFAULT_CAPACITY);
+    /// A herd of clients that come back at once adds children by the thousand. Exits of children
+    /// are exempt from the bound, so no crash is missed behind them.
+    const MAILBOX: Mailbox = Mailbox::bounded(Mailbox::CAPACITY_MAX);
 
     async fn init(builder: SupervisorBuilder, cx: &mut Context<Self>) -> Result<Self, ExitReason> {
         let mut supervisor = Supervisor {
