@@ -193,6 +193,8 @@ fn p99_figure(name: String, subject: &str, samples: &[&Sample]) -> Figure {
     let p99s: Vec<f64> = samples
         .iter()
         .filter_map(|sample| sample.delays.as_ref())
+        // Nothing recorded is not a delay of nothing.
+        .filter(|delays| !delays.is_empty())
         .map(|delays| delays.value_at_quantile(0.99) as f64 / 1e3)
         .collect();
     Figure::new(name, subject, "us", Better::Lower)

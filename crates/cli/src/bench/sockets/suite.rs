@@ -19,6 +19,8 @@ use crate::bench::{
 /// Above this the clients limit what is measured.
 const BUSY_MAX: f64 = 0.95;
 const MILLISECOND: f64 = 1e6;
+/// On every architecture whose pages have 4 KiB.
+const HUGE_PAGE_BYTES: f64 = 2_097_152.0;
 
 /// Puts the server at `target` through the cases that `args` names.
 ///
@@ -74,6 +76,13 @@ impl Suite<'_> {
             return Ok(self.report.note("memory is not measured without --pid")?);
         };
         self.print_bytes(&growth.slopes())?;
+        let server = self.session.server();
+        if server.is_some_and(|server| server.uses_huge_pages().unwrap_or(false)) {
+            let coarse = HUGE_PAGE_BYTES / growth.more();
+            self.report.note(&format!(
+                "the server's memory comes in huge pages: one is {coarse:.0} B/connection here"
+            ))?;
+        }
         if self.is_local {
             let text = "kernel memory is that of both ends, as the clients are here too";
             self.report.note(text)?;

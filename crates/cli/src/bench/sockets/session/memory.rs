@@ -52,8 +52,7 @@ impl Growth {
     /// A slope from a tenth of the connections to all, since what a server takes for its first
     /// ones is not the price of another.
     pub(in crate::bench::sockets) fn slopes(&self) -> [(&'static str, f64); 3] {
-        let more = self.total.saturating_sub(self.first).max(1) as f64;
-        let slope = |from: u64, to: u64| (to as f64 - from as f64) / more;
+        let slope = |from: u64, to: u64| (to as f64 - from as f64) / self.more();
         let (few, connected, joined) = (self.few, self.connected, self.joined);
         [
             (
@@ -63,6 +62,11 @@ impl Growth {
             ("memory-joined", slope(few.user_bytes, joined.user_bytes)),
             ("memory-kernel", slope(few.slab_bytes, joined.slab_bytes)),
         ]
+    }
+
+    /// How many connections the slopes are over.
+    pub(in crate::bench::sockets) fn more(&self) -> f64 {
+        self.total.saturating_sub(self.first).max(1) as f64
     }
 
     /// All that the server's process took since before the first connection, for each of them.
