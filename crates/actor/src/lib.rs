@@ -3,6 +3,38 @@
 //! The engine is the runtime crate, whose user-facing items are re-exported here. This crate adds
 //! the [`#[actor]`](macro@actor) sugar, typed calls, [supervisors](supervisor), and a system that
 //! lives [beside a tokio runtime](system_beside).
+//!
+//! ```
+//! use vaxel_actor::prelude::*;
+//!
+//! struct Greeter;
+//!
+//! #[actor(crate = vaxel_actor)]
+//! impl Greeter {
+//!     fn init() -> Self {
+//!         Greeter
+//!     }
+//!
+//!     #[call]
+//!     async fn greet(&mut self, name: String) -> Result<String, &'static str> {
+//!         if name.is_empty() {
+//!             return Err("nobody is there");
+//!         }
+//!         tokio::time::sleep(millis(1)).await; // mail waits, other actors do not
+//!         Ok(format!("hello, {name}"))
+//!     }
+//! }
+//!
+//! #[vaxel_actor::main(crate = vaxel_actor)]
+//! async fn main() {
+//!     let greeter = Greeter::spawn();
+//!     assert_eq!(greeter.greet("Ada".into()).await.as_deref(), Ok("hello, Ada"));
+//!     assert_eq!(
+//!         greeter.greet(String::new()).await,
+//!         Err(CallError::Handler("nobody is there"))
+//!     );
+//! }
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn an_error_is_told_with_its_causes() {
         let error = Failure(Store(io::Error::other("disk full")));
-        let reason = (&error).reason();
+        let reason = error.reason();
         assert_eq!(
             text(&reason),
             "error: the store cannot be opened: disk full"

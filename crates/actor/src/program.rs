@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use vaxel_runtime::System;
 
-use crate::beside_tokio::system_beside;
+use crate::beside_tokio::{system_beside, system_within};
 use crate::durations::secs;
 
 /// How long blocking tasks of tokio may hold up the end of a program.
@@ -15,11 +15,14 @@ const TOKIO_SHUTDOWN_LIMIT: Duration = secs(5);
 /// A program: a tokio runtime, an actor system whose workers can use it, and an async body.
 ///
 /// `#[vaxel::main]` is sugar over this.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[must_use = "a program does nothing before it runs"]
 pub struct Program {
     workers: Option<usize>,
+    around: Option<Around>,
 }
+
+type Around = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 
 impl Program {
     /// One actor worker per core.
@@ -33,6 +36,16 @@ impl Program {
         self
     }
 
+    /// Runs `hook` around the life of every thread of the system, inside the tokio runtime; it
+    /// must call what it is given once. For what a thread must hold while handlers run.
+    pub fn around_worker(
+        mut self,
+        hook: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,
+    ) -> Self {
+        self.around = Some(Box::new(hook));
+        self
+    }
+
     /// Runs `body` on this thread, inside the system and the runtime, and returns its output.
     ///
     /// At the end, also when the body panics, the supervisors still running are stopped in the
@@ -43,7 +56,10 @@ impl Program {
     pub fn run<F: Future>(self, body: F) -> F::Output {
         let runtime = Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.expect("the operating system refuses threads or descriptors");
-        let mut builder = system_beside(runtime.handle());
+        let mut builder = match self.around {
+            Some(around) => system_within(runtime.handle(), around),
+            None => system_beside(runtime.handle()),
+        };
         if let Some(workers) = self.workers {
             builder = builder.workers(workers);
         }
@@ -73,5 +89,13 @@ impl Drop for Running {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(TOKIO_SHUTDOWN_LIMIT);
         }
+    }
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program")
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
     }
 }

@@ -26,12 +26,39 @@
 //! The words, defaults and rules are those of OTP's `supervisor`, but for the default intensity,
 //! which is Elixir's; [`SupervisorBuilder::like_otp`] is OTP's own.
 //!
-//! ```ignore
+//! ```
+//! use vaxel_actor::prelude::*;
+//!
+//! struct Counter(i64);
+//!
+//! #[actor(crate = vaxel_actor)]
+//! impl Counter {
+//!     fn init(start: i64) -> Self {
+//!         Counter(start)
+//!     }
+//!
+//!     #[call]
+//!     fn add(&mut self, by: i64) -> i64 {
+//!         self.0 += by;
+//!         self.0
+//!     }
+//! }
+//!
+//! # vaxel_actor::Program::new().workers(1).run(async {
 //! let supervisor = Supervisor::one_for_one()
-//!     .child(Store::child(path).name("store"))
-//!     .child(Counter::child(0).transient())
+//!     .max_restarts(3)
+//!     .within(secs(5))
+//!     .child(Counter::child(40).name("counter"))
 //!     .start()
 //!     .await?;
+//!
+//! let counter = CounterRef::whereis("counter").expect("it was given its name");
+//! assert_eq!(counter.add(2).await, Ok(42));
+//!
+//! let another: CounterRef = supervisor.start_child(Counter::child(0).temporary()).await?.into();
+//! # drop(another);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
 //! ```
 
 mod builder;

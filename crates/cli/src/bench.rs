@@ -1,5 +1,6 @@
 //! `vaxel bench`: the measurements, one submodule each, and the output they share.
 
+mod actors;
 mod bare;
 mod child;
 mod interrupt;
@@ -20,6 +21,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum Suite {
+    Actors(actors::ActorsArgs),
     Sockets(Box<sockets::SocketsArgs>),
     Loop(bare::LoopArgs),
 }
@@ -27,6 +29,7 @@ enum Suite {
 /// Runs one suite and prints its figures.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
     match args.suite {
+        Suite::Actors(args) => actors::run(&args),
         Suite::Sockets(args) => sockets::run(&args),
         Suite::Loop(args) => bare::run(&args),
     }

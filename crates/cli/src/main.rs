@@ -10,6 +10,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Actors are small and many, and their messages are freed by other threads than those that made
+/// them: both are what this allocator is good at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A realtime backend in one binary: actors, channels that speak Phoenix's protocol, and the
 /// benchmarks that measure both.
 #[derive(Debug, Parser)]

@@ -44,13 +44,15 @@ use proc_macro::TokenStream;
 /// Every function may be sync or async, and may take `cx: &mut Context<Self>` as its last
 /// argument. Everything that is not named here stays in the block as it is.
 ///
-/// | in the block | meaning |
-/// |---|---|
-/// | `fn init(args…) -> Self`, or `-> Result<Self, E>` | required; runs in the actor's own cell, once per incarnation. An error must implement `Display` and becomes the exit reason |
-/// | `#[call] fn name(&mut self, args…) -> T` | a request with a reply |
-/// | `#[cast] fn name(&mut self, args…)` | a message without a reply |
-/// | `#[info] fn name(&mut self, message: M)` | implements `Handler<M>` for a message type that exists already: downs, timers, shared protocols |
-/// | `fn terminate(&mut self, reason: &ExitReason)` | runs after a stop or shutdown, not after a panic or a kill; `reason` may be left out |
+/// * `fn init(args…) -> Self`, or `-> Result<Self, E>`: required. Runs in the actor's own cell,
+///   once per incarnation. An error must implement `Display`; it becomes the exit reason, with its
+///   causes.
+/// * `#[call] fn name(&mut self, args…) -> T`: a request with a reply.
+/// * `#[cast] fn name(&mut self, args…)`: a message without a reply.
+/// * `#[info] fn name(&mut self, message: M)`: implements `Handler<M>` for a message type that
+///   exists already: downs, timers, shared protocols.
+/// * `fn terminate(&mut self, reason: &ExitReason)`: runs after a stop or a shutdown, not after a
+///   panic or a kill. `reason` may be left out.
 ///
 /// # What is written
 /// * `CounterRef`, a newtype of `ActorRef<Counter>` with one method per call and cast. A call

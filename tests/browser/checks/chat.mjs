@@ -168,7 +168,7 @@ export const chat = [
           { user: "<b>x</b>", body: "<img src=x onerror=window.hurt=1>", id: "a" },
           { user: { a: 1 }, body: ["list"], id: 7 },
           {},
-          { user: "long", body: "w".repeat(100_000), id: "b" },
+          { user: "long", body: "w".repeat(10_000), id: "b" },
         ];
         for (const payload of payloads) window.room.push("shout", payload);
       });

@@ -46,7 +46,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
             "vaxel-server",
         ],
     ),
-    ("vaxel-cli", &["vaxel", "vaxel-server"]),
+    ("vaxel-cli", &["vaxel", "vaxel-websocket"]),
     ("ticker", &["vaxel"]),
     ("vaxel-conformance", &["vaxel"]),
     ("vaxel-browser", &[]),

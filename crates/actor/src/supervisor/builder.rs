@@ -31,7 +31,7 @@ pub(super) struct FailedChild {
 }
 
 /// A supervisor could not be started. Children that had started before have been stopped again.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The `init` of a child failed, or its name was taken.

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use vaxel_runtime::Child;
+use tokio::sync::oneshot;
+use vaxel_runtime::{Child, System};
 
 use super::info::{ChildCounts, ChildId, ChildInfo, ChildState};
 use super::slab::Slab;
@@ -51,6 +52,8 @@ pub(super) struct Children {
     policies: Vec<Policy>,
     names: HashMap<ChildId, Arc<str>>,
     supervisors: HashMap<ChildId, SupervisorRef>,
+    /// Who waits for the end of which child.
+    waiting: HashMap<ChildId, Vec<oneshot::Sender<()>>>,
     generation: u32,
     restarts: u64,
 }
@@ -133,14 +136,21 @@ impl Children {
     }
 
     /// Takes the added children out, with the way in which each is stopped.
-    pub(super) fn take_added(&mut self) -> Vec<(Child, Shutdown)> {
-        self.names.clear();
+    pub(super) fn take_added(&mut self) -> impl Iterator<Item = (Child, Shutdown)> {
+        self.names.drain().for_each(|(_, name)| release(&name));
         self.supervisors.clear();
         let policies = &self.policies;
         let added = self.added.drain();
-        added
-            .map(|added| (added.child, policies[added.policy as usize].shutdown))
-            .collect()
+        added.map(|added| (added.child, policies[added.policy as usize].shutdown))
+    }
+
+    /// Takes the last of the fixed children out, as above; nothing of it if it has ended.
+    pub(super) fn take_last_fixed(&mut self) -> Option<Option<(Child, Shutdown)>> {
+        let last = self.fixed.last_mut()?;
+        let child = last.take();
+        let shutdown = last.spec.policy().shutdown;
+        self.fixed.pop();
+        Some(child.map(|child| (child, shutdown)))
     }
 
     /// A fixed child that has ended and stays on record.
@@ -157,14 +167,25 @@ impl Children {
     /// child stays on record.
     pub(super) fn let_go(&mut self, id: ChildId) {
         if generation(id) == 0 {
-            if let Some(fixed) = self.fixed.get_mut(id.0 as usize) {
-                (fixed.child, fixed.supervisor) = (None, None);
-            }
+            drop(self.fixed.get_mut(id.0 as usize).and_then(Fixed::take));
         } else if self.record(id).is_some() {
-            self.added.remove(id.0 as u32);
-            self.names.remove(&id);
+            if let Some(name) = self.names.remove(&id) {
+                release(&name);
+            }
             self.supervisors.remove(&id);
+            self.added.remove(id.0 as u32);
         }
+        for waiting in self.waiting.remove(&id).unwrap_or_default() {
+            // Who has given up waiting is not missed.
+            let _ = waiting.send(());
+        }
+    }
+
+    /// Resolves when the child has been let go.
+    pub(super) fn tell_when_gone(&mut self, id: ChildId) -> oneshot::Receiver<()> {
+        let (gone, waiting) = oneshot::channel();
+        self.waiting.entry(id).or_default().push(gone);
+        waiting
     }
 
     pub(super) fn name(&self, id: ChildId) -> Option<Arc<str>> {
@@ -213,6 +234,35 @@ impl Children {
             )
         });
         fixed.chain(added).take(limit).collect()
+    }
+}
+
+/// A supervisor that panics or is killed leaves no names behind: its successor needs them.
+impl Drop for Children {
+    fn drop(&mut self) {
+        self.names.values().for_each(|name| release(name));
+        self.fixed.iter_mut().for_each(|fixed| drop(fixed.take()));
+    }
+}
+
+impl Fixed {
+    /// Takes the child off the record, and its name from it.
+    fn take(&mut self) -> Option<Child> {
+        let child = self.child.take()?;
+        self.supervisor = None;
+        if let Some(name) = self.spec.name() {
+            release(name);
+        }
+        Some(child)
+    }
+}
+
+/// Frees a child's name at once. The child itself would free it only when it has ended, which is
+/// too late for a successor that is started meanwhile.
+fn release(name: &str) {
+    // Supervisors live on the workers of their own system.
+    if let Some(system) = System::try_current() {
+        system.unregister(name);
     }
 }
 

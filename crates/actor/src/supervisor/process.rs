@@ -1,8 +1,8 @@
 //! The supervisor as an actor: its messages and its life.
 
+use tokio::sync::oneshot;
 use vaxel_runtime::{
-    Actor, ActorRef, ChildExit, Context, Exit, ExitReason, Handler, Mailbox, Message, Recipient,
-    Started,
+    Actor, ActorRef, ChildExit, Context, ExitReason, Handler, Mailbox, Message, Recipient, Started,
 };
 
 use super::builder::{FailedChild, SupervisorBuilder};
@@ -15,7 +15,7 @@ use super::{StartChildError, SupervisorRef, one_for_one, stopping};
 
 /// An actor that starts others, and starts them again when they crash.
 ///
-/// See the [module](self) for what it promises.
+/// See the [module](crate::supervisor) for what it promises.
 pub struct Supervisor {
     pub(super) children: Children,
     pub(super) intensity: Intensity,
@@ -25,8 +25,9 @@ pub struct Supervisor {
 impl Actor for Supervisor {
     type Args = SupervisorBuilder;
 
-    /// Exits of children are exempt from the bound, so a full mailbox delays requests only.
-    const MAILBOX: Mailbox = Mailbox::bounded(Mailbox::DEFAULT_CAPACITY);
+    /// A herd of clients that come back at once adds children by the thousand. Exits of children
+    /// are exempt from the bound, so no crash is missed behind them.
+    const MAILBOX: Mailbox = Mailbox::bounded(Mailbox::CAPACITY_MAX);
 
     async fn init(builder: SupervisorBuilder, cx: &mut Context<Self>) -> Result<Self, ExitReason> {
         let mut supervisor = Supervisor {
@@ -69,19 +70,18 @@ impl Supervisor {
         let launched = spec.launch(&cx.system(), &cx.me().recipient(), id.0);
         let Launched { child, supervisor } =
             launched.map_err(|taken| failed(&*spec, ExitReason::error(taken)))?;
-        child
-            .started()
-            .await
-            .map_err(|reason| failed(&*spec, reason))?;
-        let child = Some(child);
+        let started = child.started();
         self.children.fixed.push(Fixed {
             spec,
-            child,
+            child: Some(child),
             supervisor,
             restarts: 0,
             phase: Phase::Live,
         });
-        Ok(())
+        started.await.map_err(|reason| {
+            self.children.let_go(id);
+            failed(&*self.children.fixed[id.0 as usize].spec, reason)
+        })
     }
 
     pub(super) fn publish(&mut self, child: ChildId, change: ChildChange, cx: &Context<Self>) {
@@ -151,11 +151,11 @@ impl<A: Actor> Handler<StartChild<A>> for Supervisor {
     }
 }
 
-/// Stops a child; answered with the way to wait for it.
+/// Stops a child; answered with what resolves when it is gone and its record says so.
 pub(super) struct TerminateChild(pub(super) ChildId);
 
 impl Message for TerminateChild {
-    type Reply = Option<Exit>;
+    type Reply = Option<oneshot::Receiver<()>>;
 }
 
 impl Handler<TerminateChild> for Supervisor {
@@ -163,9 +163,8 @@ impl Handler<TerminateChild> for Supervisor {
         &mut self,
         TerminateChild(id): TerminateChild,
         cx: &mut Context<Self>,
-    ) -> Option<Exit> {
+    ) -> Option<oneshot::Receiver<()>> {
         let record = self.children.record(id)?;
-        let exit = record.child.exit();
         if *record.phase == Phase::Live {
             *record.phase = Phase::Stopping;
             let shutdown = record.policy.shutdown;
@@ -174,7 +173,7 @@ impl Handler<TerminateChild> for Supervisor {
                 cx.send_after(limit, TimeIsUp(id));
             }
         }
-        Some(exit)
+        Some(self.children.tell_when_gone(id))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::call::call;
 pub struct SupervisorRef(ActorRef<Supervisor>);
 
 /// A child could not be added to a supervisor.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartChildError {
     /// Its name could not be registered.
@@ -77,13 +77,10 @@ impl SupervisorRef {
     /// until [`restart_child`](Self::restart_child).
     ///
     /// # Errors
-    /// When the supervisor does not answer.
+    /// When the supervisor does not answer, or ends meanwhile.
     pub async fn terminate_child(&self, child: ChildId) -> Result<bool, CallError> {
         match self.0.call(TerminateChild(child)).await? {
-            Some(exit) => {
-                exit.await;
-                Ok(true)
-            }
+            Some(gone) => gone.await.map(|()| true).map_err(|_| CallError::Closed),
             None => Ok(false),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vaxel_runtime::{Child, time};
+use vaxel_runtime::{AnyRef, Child, Exit, time};
 
 use super::children::Children;
 use super::spec::Shutdown;
@@ -13,13 +13,7 @@ use crate::durations::secs;
 /// watchdog has long reported the handler.
 const KILL_LIMIT: Duration = secs(5);
 
-/// Stops one child and waits until it is gone.
-pub(super) async fn stop(child: &Child, shutdown: Shutdown) {
-    ask(child, shutdown);
-    wait(child, shutdown).await;
-}
-
-/// Asks without waiting.
+/// Asks a child that stays on record to stop.
 pub(super) fn ask(child: &Child, shutdown: Shutdown) {
     match shutdown {
         Shutdown::Kill => child.kill(),
@@ -27,37 +21,62 @@ pub(super) fn ask(child: &Child, shutdown: Shutdown) {
     }
 }
 
-/// Waits until a child that was asked is gone; kills it when its time is up.
-async fn wait(child: &Child, shutdown: Shutdown) {
-    match shutdown {
-        Shutdown::Unlimited => {
-            child.exit().await;
-            return;
-        }
-        Shutdown::Limit(limit) => {
-            if time::timeout(limit, child.exit()).await.is_ok() {
-                return;
-            }
+/// A child on its way out.
+struct Leaving {
+    actor: AnyRef,
+    exit: Exit,
+    shutdown: Shutdown,
+}
+
+impl Leaving {
+    /// Closes a child: it is asked to stop if it lives, and ends for good if it has crashed and
+    /// nobody has looked at that yet.
+    fn new(child: Child, shutdown: Shutdown) -> Self {
+        let actor = child.actor().clone();
+        let exit = actor.exit();
+        if shutdown == Shutdown::Kill {
             child.kill();
         }
-        Shutdown::Kill => {}
+        child.close();
+        Leaving {
+            actor,
+            exit,
+            shutdown,
+        }
     }
-    let _ = time::timeout(KILL_LIMIT, child.exit()).await;
+
+    /// Waits until it is gone; kills it when its time is up.
+    async fn gone(mut self) {
+        match self.shutdown {
+            Shutdown::Unlimited => {
+                self.exit.await;
+                return;
+            }
+            Shutdown::Limit(limit) => {
+                if time::timeout(limit, &mut self.exit).await.is_ok() {
+                    return;
+                }
+                self.actor.kill();
+            }
+            Shutdown::Kill => {}
+        }
+        let _ = time::timeout(KILL_LIMIT, self.exit).await;
+    }
 }
 
 /// Stops all children: those added later first and side by side, then the fixed ones one after
 /// another from right to left, each gone before the next is asked.
 pub(super) async fn stop_all(children: &mut Children) {
-    let added: Vec<_> = children.take_added();
-    for (child, shutdown) in &added {
-        ask(child, *shutdown);
+    let added = children.take_added();
+    let leaving: Vec<_> = added
+        .map(|(child, shutdown)| Leaving::new(child, shutdown))
+        .collect();
+    for child in leaving {
+        child.gone().await;
     }
-    for (child, shutdown) in added {
-        wait(&child, shutdown).await;
-    }
-    while let Some(fixed) = children.fixed.pop() {
-        if let Some(child) = fixed.child {
-            stop(&child, fixed.spec.policy().shutdown).await;
+    while let Some(last) = children.take_last_fixed() {
+        if let Some((child, shutdown)) = last {
+            Leaving::new(child, shutdown).gone().await;
         }
     }
 }

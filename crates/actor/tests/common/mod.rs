@@ -6,20 +6,32 @@ use std::future::Future;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use vaxel_actor::{System, system_beside};
+use vaxel_actor::{System, SystemBuilder, system_beside};
 
 /// Long enough for a loaded machine, short enough to notice a hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs `body` beside a fresh system of two workers that can use tokio.
 pub(crate) fn in_system<F: Future>(body: impl FnOnce(System) -> F) -> F::Output {
+    in_system_of(|builder| builder, body)
+}
+
+/// As [`in_system`], in a system whose time moves only when told.
+pub(crate) fn in_timeless_system<F: Future>(body: impl FnOnce(System) -> F) -> F::Output {
+    in_system_of(SystemBuilder::manual_clock, body)
+}
+
+fn in_system_of<F: Future>(
+    settings: impl FnOnce(SystemBuilder) -> SystemBuilder,
+    body: impl FnOnce(System) -> F,
+) -> F::Output {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime
         .worker_threads(1)
         .enable_all()
         .build()
         .expect("threads can be started");
-    let system = system_beside(runtime.handle()).workers(2).build();
+    let system = settings(system_beside(runtime.handle()).workers(2)).build();
     let output = {
         let _inside = system.enter();
         let _runtime = runtime.enter();

@@ -20,7 +20,10 @@ use case::Case;
 use measure::Sample;
 use open_loop::OpenLoop;
 
-/// What `vaxel bench actors` takes.
+/// Our actors beside plain tokio tasks: memory, spawning, messages, calls, crashes, spinners.
+///
+/// Every row is measured in turns with the same number of workers, and compared as the median of
+/// the ratios of neighbouring runs.
 #[derive(Debug, Args)]
 pub(crate) struct ActorsArgs {
     /// Only these rows; all by default.

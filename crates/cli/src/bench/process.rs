@@ -99,10 +99,19 @@ impl Process {
 
     /// User memory: bytes of anonymous pages resident. Code and mapped files do not count, and
     /// neither does the kernel's memory for its sockets ([`slab_bytes`]).
+    ///
+    /// Where the process uses huge pages ([`uses_huge_pages`](Self::uses_huge_pages)), it grows by
+    /// whole ones.
     pub(crate) fn memory_bytes(&self) -> io::Result<u64> {
         let rollup = fs::read_to_string(self.folder.join("smaps_rollup"))?;
         kibibytes(&rollup, "Anonymous")
             .ok_or_else(|| io::Error::other("no anonymous memory in smaps_rollup"))
+    }
+
+    /// Whether any of its memory is in transparent huge pages.
+    pub(crate) fn uses_huge_pages(&self) -> io::Result<bool> {
+        let rollup = fs::read_to_string(self.folder.join("smaps_rollup"))?;
+        Ok(kibibytes(&rollup, "AnonHugePages").is_some_and(|bytes| bytes > 0))
     }
 }
 

@@ -36,9 +36,9 @@ impl Progress {
     pub(crate) fn new(what: impl Into<String>, steps: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden());
         let template = if std::env::var_os("NO_COLOR").is_some() {
-            "  {msg:<44} {bar:30} {percent:>3} %  {elapsed}"
+            "  {msg:<40} {bar:20} {percent:>3} %  {elapsed}"
         } else {
-            "  {msg:<44} {bar:30.179} {percent:>3} %  {elapsed}"
+            "  {msg:<40} {bar:20.179} {percent:>3} %  {elapsed}"
         };
         let style = ProgressStyle::with_template(template).expect("the template is constant");
         bar.set_style(style.progress_chars("━╸─"));

@@ -25,6 +25,7 @@ mod script;
 mod seen;
 mod session;
 mod shared;
+mod step;
 mod suite;
 mod target;
 mod task;

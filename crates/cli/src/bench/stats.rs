@@ -66,8 +66,8 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Where the true median lies with 95 % confidence (94 % for five values), from order statistics (the sign test), which
-/// assume nothing about the shape of the noise.
+/// Where the true median lies with 95 % confidence (94 % for five values), from order statistics
+/// (the sign test), which assume nothing about the shape of the noise.
 ///
 /// Of nine values it reaches from the second to the eighth. Of five and fewer it is the whole
 /// range, which below five means little.

@@ -33,21 +33,32 @@ pub(crate) fn measure(side: Side, case: Case, plan: &Plan) -> anyhow::Result<Vec
     let program = std::env::current_exe().context("this program cannot find itself")?;
     let output = Command::new(program)
         .args(["bench", "actors", "--case", &case.name()])
-        .args(["--fresh", side.to_possible_value().expect("no side is skipped").get_name()])
+        .args([
+            "--fresh",
+            side.to_possible_value()
+                .expect("no side is skipped")
+                .get_name(),
+        ])
         .args(["--workers", &plan.workers.to_string()])
         .args(["--scale-down", &plan.scale_down.to_string()])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .context("a fresh process could not be started")?;
-    anyhow::ensure!(output.status.success(), "the fresh process failed: {}", output.status);
+    anyhow::ensure!(
+        output.status.success(),
+        "the fresh process failed: {}",
+        output.status
+    );
     serde_json::from_slice(&output.stdout).context("the fresh process printed something else")
 }
 
 /// The child's half of [`measure`].
 #[expect(clippy::print_stdout, reason = "the parent reads it")]
 pub(crate) fn measure_here(side: Side, cases: &[Case], plan: &Plan) -> anyhow::Result<()> {
-    let [case] = *cases else { anyhow::bail!("a fresh process measures one row") };
+    let [case] = *cases else {
+        anyhow::bail!("a fresh process measures one row")
+    };
     let (few, many) = (plan.scaled(FEW), plan.scaled(MANY));
     let figures = match (case, side) {
         (Case::Memory, Side::Vaxel) => vec![Vaxel::memory(plan, few, many)?],
@@ -66,5 +77,8 @@ fn spawn(side: Side, plan: &Plan) -> anyhow::Result<Vec<f64>> {
         Side::Vaxel => Vaxel::spawn(plan, count, ROUNDS)?,
         Side::Tokio => Tokio::spawn(plan, count, ROUNDS)?,
     };
-    Ok(samples.iter().map(|sample| 1.0 / sample.per_second()).collect())
+    Ok(samples
+        .iter()
+        .map(|sample| 1.0 / sample.per_second())
+        .collect())
 }

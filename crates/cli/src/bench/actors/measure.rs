@@ -18,7 +18,11 @@ pub(crate) struct Sample {
 
 impl Sample {
     pub(crate) fn new(operations: u64, elapsed: Duration) -> Self {
-        Self { operations, elapsed, delays: None }
+        Self {
+            operations,
+            elapsed,
+            delays: None,
+        }
     }
 
     pub(crate) fn per_second(&self) -> f64 {
@@ -36,7 +40,10 @@ impl Delays {
     pub(crate) fn new() -> Self {
         let minute_ns = 60_000_000_000;
         let histogram = Histogram::new_with_bounds(1, minute_ns, 3).expect("the bounds are valid");
-        Self { histogram, started: Instant::now() }
+        Self {
+            histogram,
+            started: Instant::now(),
+        }
     }
 
     pub(crate) fn record(&mut self, delay: Duration) {
@@ -66,7 +73,9 @@ struct Shard(AtomicU64);
 
 impl Tally {
     pub(crate) const fn new() -> Self {
-        Self { shards: [const { Shard(AtomicU64::new(0)) }; SHARDS] }
+        Self {
+            shards: [const { Shard(AtomicU64::new(0)) }; SHARDS],
+        }
     }
 
     pub(crate) fn add_one(&self) {
@@ -97,7 +106,7 @@ impl Tally {
             if begun.elapsed() > Duration::from_secs(60) {
                 anyhow::bail!("only {} of {goal} were handled within a minute", self.sum());
             }
-            std::thread::sleep(Duration::from_micros(50));
+            std::thread::park_timeout(Duration::from_micros(50));
         }
         Ok(())
     }
@@ -107,7 +116,9 @@ impl Tally {
 pub(crate) fn resident_bytes() -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/statm")?;
     let pages = status.split_ascii_whitespace().nth(1);
-    let pages: u64 = pages.ok_or_else(|| anyhow::anyhow!("statm has one column"))?.parse()?;
+    let pages: u64 = pages
+        .ok_or_else(|| anyhow::anyhow!("statm has one column"))?
+        .parse()?;
     Ok(pages * rustix::param::page_size() as u64)
 }
 
@@ -135,7 +146,10 @@ mod tests {
         }
         let sample = delays.finish();
         assert_eq!(sample.operations, 100);
-        let p50 = sample.delays.expect("delays were recorded").value_at_quantile(0.5);
+        let p50 = sample
+            .delays
+            .expect("delays were recorded")
+            .value_at_quantile(0.5);
         assert!((49_900..=50_100).contains(&p50), "{p50}");
     }
 

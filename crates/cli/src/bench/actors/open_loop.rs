@@ -66,7 +66,10 @@ struct Bell {
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.rung.lock().expect("nobody panics here").push(self.index);
+        self.rung
+            .lock()
+            .expect("nobody panics here")
+            .push(self.index);
         self.generator.unpark();
     }
 }
@@ -89,12 +92,23 @@ where
     while answered.len() < count as usize {
         let next = begun + interval * calls.len() as u32;
         let now = Instant::now();
-        anyhow::ensure!(now < begun + load.duration + PATIENCE, "a call was never answered");
+        anyhow::ensure!(
+            now < begun + load.duration + PATIENCE,
+            "a call was never answered"
+        );
         if calls.len() < count as usize && now >= next {
             let index = calls.len();
             let (rung, generator) = (rung.clone(), std::thread::current());
-            let waker = Waker::from(Arc::new(Bell { index, rung, generator }));
-            calls.push(Some(Outstanding { intended: next, answer: Box::pin(call()), waker }));
+            let waker = Waker::from(Arc::new(Bell {
+                index,
+                rung,
+                generator,
+            }));
+            calls.push(Some(Outstanding {
+                intended: next,
+                answer: Box::pin(call()),
+                waker,
+            }));
             look_at(&mut calls[index], &mut answered)?;
         }
         let ready = std::mem::take(&mut *rung.lock().expect("nobody panics here"));
@@ -104,7 +118,11 @@ where
         let next = begun + interval * calls.len() as u32;
         if rung.lock().expect("nobody panics here").is_empty() {
             let sending = calls.len() < count as usize;
-            let limit = if sending { next.saturating_duration_since(Instant::now()) } else { SLOW };
+            let limit = if sending {
+                next.saturating_duration_since(Instant::now())
+            } else {
+                SLOW
+            };
             std::thread::park_timeout(limit);
         }
     }
@@ -120,7 +138,9 @@ where
     F: Future<Output = Result<T, E>>,
     E: std::fmt::Display,
 {
-    let Some(outstanding) = call else { return Ok(()) };
+    let Some(outstanding) = call else {
+        return Ok(());
+    };
     let mut cx = Context::from_waker(&outstanding.waker);
     match outstanding.answer.as_mut().poll(&mut cx) {
         Poll::Pending => {}
@@ -145,7 +165,11 @@ fn outcome(begun: Instant, answered: &[(Instant, Instant)]) -> Outcome {
             after.record(delay);
         }
     }
-    Outcome { all: all.finish(), after: after.finish(), recovery: recovered - begun }
+    Outcome {
+        all: all.finish(),
+        after: after.finish(),
+        recovery: recovered - begun,
+    }
 }
 
 /// When the last call before the first [`STEADY`] quick ones in a row was answered.
@@ -195,8 +219,11 @@ mod tests {
 
     #[test]
     fn a_failed_call_fails_the_run() {
-        let load =
-            OpenLoop { spinners: 0, duration: Duration::from_millis(5), calls_per_second: 1_000 };
+        let load = OpenLoop {
+            spinners: 0,
+            duration: Duration::from_millis(5),
+            calls_per_second: 1_000,
+        };
         assert!(run(&load, || std::future::ready(Err::<(), _>("closed"))).is_err());
     }
 }

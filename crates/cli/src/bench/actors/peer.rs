@@ -5,6 +5,12 @@
 //! bounded channel of 1,024 that its documentation recommends for back-pressure. A request carries
 //! a oneshot channel for the reply.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "unbounded channels are what is measured"
+)]
+
 mod calls;
 mod messages;
 mod spawning;

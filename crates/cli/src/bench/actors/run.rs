@@ -24,10 +24,16 @@ use crate::bench::{
 
 /// Measures every row asked for.
 pub(crate) fn all(args: &ActorsArgs, plan: &Plan) -> anyhow::Result<()> {
-    let cases = if args.cases.is_empty() { Case::ALL.to_vec() } else { args.cases.clone() };
+    let cases = if args.cases.is_empty() {
+        Case::ALL.to_vec()
+    } else {
+        args.cases.clone()
+    };
     let mut report = Report::stdout("actors", args.json);
     let workers = plan.workers;
-    report.heading(&format!("actors, {workers} workers, beside tokio tasks with mpsc mailboxes"))?;
+    report.heading(&format!(
+        "actors, {workers} workers, beside tokio tasks with mpsc mailboxes"
+    ))?;
     report.note("x is our cost over tokio's in neighbouring runs, so lower is better")?;
     for case in cases {
         let mut progress = Progress::new(case.name(), u64::from(args.runs));
@@ -59,7 +65,11 @@ struct Run {
 
 impl Run {
     fn of_cost(cost: f64) -> Self {
-        Self { cost, outcome: None, sample: None }
+        Self {
+            cost,
+            outcome: None,
+            sample: None,
+        }
     }
 
     fn of_sample(case: Case, sample: Sample) -> Self {
@@ -69,13 +79,21 @@ impl Run {
             Measure::Whole => sample.elapsed.as_secs_f64(),
             _ => 1.0 / sample.per_second(),
         };
-        Self { cost, outcome: None, sample: Some(sample) }
+        Self {
+            cost,
+            outcome: None,
+            sample: Some(sample),
+        }
     }
 
     fn of_outcome(outcome: Outcome) -> Self {
         let delays = outcome.all.delays.as_ref();
         let cost = delays.map_or(f64::NAN, |d| d.value_at_quantile(0.99) as f64 / 1e9);
-        Self { cost, outcome: Some(outcome), sample: None }
+        Self {
+            cost,
+            outcome: Some(outcome),
+            sample: None,
+        }
     }
 }
 
@@ -125,14 +143,21 @@ impl Row {
         for (subject, runs) in [(Vaxel::NAME, &self.ours), (Tokio::NAME, &self.peer)] {
             let outcomes: Vec<_> = runs.iter().filter_map(|run| run.outcome.as_ref()).collect();
             for (name, part) in [
-                (case.name(), (|outcome| &outcome.all) as fn(&Outcome) -> &Sample),
-                (format!("{}-after-recovery", case.name()), |outcome| &outcome.after),
+                (
+                    case.name(),
+                    (|outcome| &outcome.all) as fn(&Outcome) -> &Sample,
+                ),
+                (format!("{}-after-recovery", case.name()), |outcome| {
+                    &outcome.after
+                }),
             ] {
                 let samples: Vec<_> = outcomes.iter().map(|outcome| part(outcome)).collect();
                 report.figure(&p99_figure(name, subject, &samples))?;
             }
-            let recoveries: Vec<_> =
-                outcomes.iter().map(|outcome| outcome.recovery.as_secs_f64() * 1e3).collect();
+            let recoveries: Vec<_> = outcomes
+                .iter()
+                .map(|outcome| outcome.recovery.as_secs_f64() * 1e3)
+                .collect();
             let name = format!("{}-recovery", case.name());
             report.figure(&Figure::new(name, subject, "ms", Better::Lower).runs(&recoveries))?;
         }
@@ -141,7 +166,11 @@ impl Row {
 }
 
 fn pairs(above: &[Run], below: &[Run]) -> Vec<(f64, f64)> {
-    above.iter().zip(below).map(|(above, below)| (above.cost, below.cost)).collect()
+    above
+        .iter()
+        .zip(below)
+        .map(|(above, below)| (above.cost, below.cost))
+        .collect()
 }
 
 fn figure(case: Case, subject: &str, runs: &[Run]) -> Figure {
@@ -164,9 +193,13 @@ fn p99_figure(name: String, subject: &str, samples: &[&Sample]) -> Figure {
     let p99s: Vec<f64> = samples
         .iter()
         .filter_map(|sample| sample.delays.as_ref())
+        // Nothing recorded is not a delay of nothing.
+        .filter(|delays| !delays.is_empty())
         .map(|delays| delays.value_at_quantile(0.99) as f64 / 1e3)
         .collect();
-    Figure::new(name, subject, "us", Better::Lower).runs(&p99s).quantiles(merged(samples))
+    Figure::new(name, subject, "us", Better::Lower)
+        .runs(&p99s)
+        .quantiles(merged(samples))
 }
 
 /// The delays of all runs as one distribution, in microseconds.
@@ -174,7 +207,9 @@ fn merged(samples: &[&Sample]) -> Option<Quantiles> {
     let mut delays = samples.iter().filter_map(|sample| sample.delays.as_ref());
     let mut whole = delays.next()?.clone();
     for more in delays {
-        whole.add(more).expect("all histograms have the same bounds");
+        whole
+            .add(more)
+            .expect("all histograms have the same bounds");
     }
     Quantiles::of(&whole, 1e3)
 }

@@ -12,12 +12,13 @@ use super::{
     fleet::Measured,
     script::Script,
     session::Session,
+    step::Step,
     target::Target,
 };
 use crate::bench::{
     child::Server,
     process, progress,
-    report::{Contest, Report},
+    report::{Better, Contest, Figure, Report},
     stats::{Comparison, median},
 };
 
@@ -154,33 +155,50 @@ fn measure(args: &SocketsArgs, session: &mut Session) -> anyhow::Result<Metrics>
     };
     let total = args.connections();
     let mut metrics = Metrics::default();
-    let connected = session.connect(total)?;
+    let opening = session.open_up(total, wants(Case::Memory) || wants(Case::Storm))?;
     if wants(Case::Connect) {
-        metrics.add("connect", "connection", &connected);
+        metrics.add("connect", Step::Connection, &opening.connected);
     }
-    let joined = session.join()?;
     if wants(Case::Join) {
-        metrics.add("join", "join", &joined);
+        metrics.add("join", Step::Join, &opening.joined);
+    }
+    if let Some(growth) = opening.growth.filter(|_| wants(Case::Memory)) {
+        metrics.add_alone("B/connection", &growth.slopes());
+    }
+    if wants(Case::Idle) {
+        let measured = session.idle()?;
+        metrics.add_alone(
+            "cores",
+            &[("idle-cpu", measured.cores().unwrap_or(f64::NAN))],
+        );
     }
     if wants(Case::BroadcastSaturated) {
         let measured = session.broadcast_saturated(args.broadcasts_in_flight)?;
-        metrics.add("broadcast-saturated", "delivery", &measured);
+        metrics.add("broadcast-saturated", Step::Delivery, &measured);
     }
     if wants(Case::RequestClosed) {
         for busy in &args.busy {
             let measured = session.requests_closed(busy.of(total), 1, || {})?;
-            metrics.add(&format!("request-closed-{busy}"), "message", &measured);
+            metrics.add(&format!("request-closed-{busy}"), Step::Message, &measured);
         }
     }
     if wants(Case::RequestOpen) {
         let busy = args.busy.first().map_or(total, |busy| busy.of(total));
         let rate = args.requests_per_second;
         let measured = session.requests_open(busy, rate)?;
-        metrics.add(&format!("request-open-{rate}"), "message", &measured);
+        metrics.add(&format!("request-open-{rate}"), Step::Message, &measured);
     }
     if wants(Case::BroadcastRate) {
         let measured = session.broadcast_at_rate(args.rate.0)?;
-        metrics.add("broadcast-rate", "delivery", &measured);
+        metrics.add("broadcast-rate", Step::Delivery, &measured);
+    }
+    if wants(Case::Storm) {
+        let storm = session.storm(args.storm_depth)?;
+        metrics.add("storm", Step::Message, &storm.measured);
+        if let Some((bytes, ratio)) = storm.memory {
+            metrics.add_alone("B/connection", &bytes);
+            metrics.add_alone("x", &[("storm-memory-ratio", ratio)]);
+        }
     }
     Ok(metrics)
 }
@@ -224,6 +242,7 @@ impl<'a> Summary<'a> {
                 Kind::Figure { unit, goal } => {
                     self.print_figure(key, unit, args.goal.unwrap_or(goal), report)?;
                 }
+                Kind::Alone { unit } => self.print_alone(key, unit, report)?,
                 Kind::Wire => self.check_wire(key, report)?,
                 Kind::Busy => self.check_busy(key, report)?,
             }
@@ -249,6 +268,21 @@ impl<'a> Summary<'a> {
             comparison: self.comparison(key),
             goal,
         })?)
+    }
+
+    /// Absolute figures of both, for those that are no ratio to claim.
+    fn print_alone(
+        &self,
+        key: &str,
+        unit: &'static str,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        for (subject, turns) in [(Subject::Loop, &self.bare), (Subject::Vaxel, &self.ours)] {
+            let values: Vec<f64> = turns.iter().map(|turn| turn.value(key)).collect();
+            let figure = Figure::new(key, subject.name(), unit, Better::Lower);
+            report.figure(&figure.runs(&values))?;
+        }
+        Ok(())
     }
 
     /// Ratios of work mean nothing unless both did the same work.

@@ -91,6 +91,11 @@ impl Measured {
         self.messages as f64 / self.seconds
     }
 
+    /// Cores the server kept busy.
+    pub(super) fn cores(&self) -> Option<f64> {
+        self.cpu.map(|cpu| cpu.as_secs_f64() / self.seconds)
+    }
+
     /// Microseconds of the server's CPU for each step.
     pub(super) fn cpu_micros(&self) -> Option<f64> {
         self.cpu

@@ -3,10 +3,13 @@
 //! A session knows nothing of output. Each phase returns what was measured and adds what must not
 //! happen to [`Faults`].
 
+mod memory;
+
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use self::memory::Growth;
 use super::{
     fleet::{Crew, Fleet, Measured},
     script::Script,
@@ -14,17 +17,10 @@ use super::{
     task::{self, Broadcast, ClosedLoop, Connect, Idle, Join, OpenLoop, Pace, Requests},
 };
 use crate::bench::{
-    process::{self, Process},
+    process::Process,
     progress::Progress,
     stats::{self, merge},
 };
-
-/// Memory is steady when it moved by less than this part of itself between two looks.
-const STEADY: f64 = 0.002;
-/// Looks at memory that must be steady in a row, how far apart, and at most how many.
-const STEADY_LOOKS: usize = 4;
-const STEADY_PAUSE: Duration = Duration::from_millis(250);
-const STEADY_LOOKS_MAX: usize = 60;
 
 /// How the phases are to run.
 #[derive(Debug, Clone)]
@@ -98,15 +94,6 @@ impl Faults {
     }
 }
 
-/// The server's memory at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Memory {
-    /// Anonymous memory of the server's process.
-    pub(super) user_bytes: u64,
-    /// Slabs of the machine's kernel, the clients' ends included when they are on it.
-    pub(super) slab_bytes: u64,
-}
-
 /// A server and its clients.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -114,6 +101,7 @@ pub(super) struct Session {
     pub(super) faults: Faults,
     plan: Plan,
     server: Option<Process>,
+    growth: Option<Growth>,
 }
 
 impl Session {
@@ -133,6 +121,7 @@ impl Session {
             faults: Faults::default(),
             plan,
             server,
+            growth: None,
         })
     }
 
@@ -184,38 +173,6 @@ impl Session {
         );
         self.note_losses();
         Ok(measured)
-    }
-
-    /// Waits, with heartbeats going on, until the server's memory is steady, and reads it. None
-    /// when the process is not known.
-    pub(super) fn memory(&mut self) -> anyhow::Result<Option<Memory>> {
-        let Some(server) = self.server.clone() else {
-            return Ok(None);
-        };
-        let mut progress = Progress::new("memory settles", 0);
-        let settle = |supervisor: &super::fleet::Supervisor<'_>| {
-            let (mut steady, mut last) = (0, server.memory_bytes()? as f64);
-            for _ in 0..STEADY_LOOKS_MAX {
-                supervisor.linger(STEADY_PAUSE, &mut progress, || {})?;
-                let now = server.memory_bytes()? as f64;
-                steady = if (now - last).abs() <= last * STEADY {
-                    steady + 1
-                } else {
-                    0
-                };
-                last = now;
-                if steady == STEADY_LOOKS {
-                    break;
-                }
-            }
-            Ok(Memory {
-                user_bytes: last as u64,
-                slab_bytes: process::slab_bytes()?,
-            })
-        };
-        let (memory, ..) = self.fleet.run(|_| Idle, settle)?;
-        self.note_losses();
-        Ok(Some(memory))
     }
 
     /// Nothing but heartbeats, for the duration of a measurement.

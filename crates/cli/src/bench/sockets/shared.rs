@@ -34,7 +34,8 @@ impl Window {
 pub(super) struct Counters {
     /// Steps of the phase: connections, joins, replies, deliveries.
     pub(super) messages: AtomicU64,
-    /// Frames from the server, heartbeats' answers excepted, and their bytes with headers.
+    /// Frames from the server that were waited for, answers to heartbeats excepted, and their
+    /// bytes with headers.
     pub(super) frames_in: AtomicU64,
     pub(super) bytes_in: AtomicU64,
     /// Frames to the server, heartbeats excepted, and their bytes with headers.

@@ -6,7 +6,8 @@ use super::{
     args::{Case, SocketsArgs},
     fleet::Measured,
     script::Script,
-    session::{Memory, Session},
+    session::Session,
+    step::Step,
     target::Target,
 };
 use crate::bench::{
@@ -18,6 +19,8 @@ use crate::bench::{
 /// Above this the clients limit what is measured.
 const BUSY_MAX: f64 = 0.95;
 const MILLISECOND: f64 = 1e6;
+/// On every architecture whose pages have 4 KiB.
+const HUGE_PAGE_BYTES: f64 = 2_097_152.0;
 
 /// Puts the server at `target` through the cases that `args` names.
 ///
@@ -37,7 +40,6 @@ pub(super) fn run(
         report,
         session,
         is_local,
-        idle: None,
     };
     suite.set_up()?;
     suite.idle()?;
@@ -52,8 +54,6 @@ struct Suite<'a> {
     report: &'a mut Report,
     session: Session,
     is_local: bool,
-    /// The server's memory before the first connection.
-    idle: Option<Memory>,
 }
 
 impl Suite<'_> {
@@ -61,60 +61,39 @@ impl Suite<'_> {
         Figure::new(case, &self.args.subject, unit, better)
     }
 
-    /// Connects and joins: a tenth first when memory is asked for, since what a server takes for
-    /// its first connections is not the price of one more.
     fn set_up(&mut self) -> anyhow::Result<()> {
         let total = self.args.connections();
         self.report.heading(&format!("{total} connections"))?;
         let wants_memory = self.args.wants(Case::Memory) || self.args.wants(Case::Storm);
-        if !wants_memory {
-            let connected = self.session.connect(total)?;
-            self.print_rate(Case::Connect, "connect", "connection", &[connected])?;
-            let joined = self.session.join()?;
-            return self.print_rate(Case::Join, "join", "join", &[joined]);
-        }
-        self.idle = self.session.memory()?;
-        let first = (total / 10).max(1);
-        self.session.connect(first)?;
-        self.session.join()?;
-        let few = self.session.memory()?;
-        let connected = self.session.connect(total)?;
-        self.print_rate(Case::Connect, "connect", "connection", &[connected])?;
-        let idle = self.session.memory()?;
-        let joined = self.session.join()?;
-        self.print_rate(Case::Join, "join", "join", &[joined])?;
-        let all = self.session.memory()?;
-        self.print_memory(total - first, few.zip(idle).zip(all))
-    }
-
-    fn print_memory(
-        &mut self,
-        more: usize,
-        memory: Option<((Memory, Memory), Memory)>,
-    ) -> anyhow::Result<()> {
+        let opening = self.session.open_up(total, wants_memory)?;
+        let connected = [opening.connected];
+        self.print_rate(Case::Connect, "connect", Step::Connection, &connected)?;
+        self.print_rate(Case::Join, "join", Step::Join, &[opening.joined])?;
         if !self.args.wants(Case::Memory) {
             return Ok(());
         }
-        let Some(((few, connected), joined)) = memory else {
+        let Some(growth) = opening.growth else {
             return Ok(self.report.note("memory is not measured without --pid")?);
         };
-        let slope = |from: u64, to: u64| (to as f64 - from as f64) / more.max(1) as f64;
-        for (case, bytes) in [
-            (
-                "memory-connected",
-                slope(few.user_bytes, connected.user_bytes),
-            ),
-            ("memory-joined", slope(few.user_bytes, joined.user_bytes)),
-            ("memory-kernel", slope(few.slab_bytes, joined.slab_bytes)),
-        ] {
-            let figure = self
-                .figure(case, "B/connection", Better::Lower)
-                .value(bytes);
-            self.report.figure(&figure)?;
+        self.print_bytes(&growth.slopes())?;
+        let server = self.session.server();
+        if server.is_some_and(|server| server.uses_huge_pages().unwrap_or(false)) {
+            let coarse = HUGE_PAGE_BYTES / growth.more();
+            self.report.note(&format!(
+                "the server's memory comes in huge pages: one is {coarse:.0} B/connection here"
+            ))?;
         }
         if self.is_local {
-            self.report
-                .note("kernel memory is that of both ends, as the clients are here too")?;
+            let text = "kernel memory is that of both ends, as the clients are here too";
+            self.report.note(text)?;
+        }
+        Ok(())
+    }
+
+    fn print_bytes(&mut self, figures: &[(&str, f64)]) -> anyhow::Result<()> {
+        for &(case, bytes) in figures {
+            let figure = self.figure(case, "B/connection", Better::Lower);
+            self.report.figure(&figure.value(bytes))?;
         }
         Ok(())
     }
@@ -124,18 +103,13 @@ impl Suite<'_> {
         &mut self,
         case: Case,
         name: &str,
-        step: &str,
+        step: Step,
         measured: &[Measured],
     ) -> anyhow::Result<()> {
         if !self.args.wants(case) {
             return Ok(());
         }
-        let unit = match step {
-            "connection" => "connections/s",
-            "join" => "joins/s",
-            "delivery" => "deliveries/s",
-            _ => "messages/s",
-        };
+        let unit = step.rate_unit();
         let rates: Vec<f64> = measured.iter().map(Measured::per_second).collect();
         self.report
             .figure(&self.figure(name, unit, Better::Higher).runs(&rates))?;
@@ -143,13 +117,8 @@ impl Suite<'_> {
     }
 
     /// CPU and latency of a phase.
-    fn print_cost(&mut self, name: &str, step: &str, measured: &[Measured]) -> anyhow::Result<()> {
-        let unit = match step {
-            "connection" => "us/connection",
-            "join" => "us/join",
-            "delivery" => "us/delivery",
-            _ => "us/message",
-        };
+    fn print_cost(&mut self, name: &str, step: Step, measured: &[Measured]) -> anyhow::Result<()> {
+        let unit = step.cost_unit();
         let cpu: Vec<f64> = measured.iter().filter_map(Measured::cpu_micros).collect();
         if !cpu.is_empty() {
             let figure = self
@@ -199,8 +168,7 @@ impl Suite<'_> {
         let before = self.session.heartbeats().len();
         let measured = self.repeat(Session::idle)?;
         let beats = self.session.heartbeats().len() - before;
-        let cores = |run: &Measured| run.cpu.map(|cpu| cpu.as_secs_f64() / run.seconds);
-        let cores: Vec<f64> = measured.iter().filter_map(cores).collect();
+        let cores: Vec<f64> = measured.iter().filter_map(Measured::cores).collect();
         let figure = self.figure("idle-cpu", "cores", Better::Lower).runs(&cores);
         self.report.figure(&figure)?;
         let seconds: f64 = measured.iter().map(|run| run.seconds).sum();
@@ -215,7 +183,7 @@ impl Suite<'_> {
             let rate = self.args.rate;
             self.report.heading(&format!("broadcasts at {rate}"))?;
             let measured = self.repeat(|session| session.broadcast_at_rate(rate.0))?;
-            self.print_cost("broadcast-rate", "delivery", &measured)?;
+            self.print_cost("broadcast-rate", Step::Delivery, &measured)?;
         }
         if self.args.wants(Case::BroadcastSaturated) {
             let under_way = self.args.broadcasts_in_flight;
@@ -223,7 +191,7 @@ impl Suite<'_> {
                 .heading(&format!("broadcasts, {under_way} at a time"))?;
             let measured = self.repeat(|session| session.broadcast_saturated(under_way))?;
             let case = Case::BroadcastSaturated;
-            self.print_rate(case, "broadcast-saturated", "delivery", &measured)?;
+            self.print_rate(case, "broadcast-saturated", Step::Delivery, &measured)?;
         }
         Ok(())
     }
@@ -237,7 +205,7 @@ impl Suite<'_> {
                     .heading(&format!("requests in a closed loop, {count} busy clients"))?;
                 let measured = self.repeat(|session| session.requests_closed(count, 1, || {}))?;
                 let name = format!("request-closed-{busy}");
-                self.print_rate(Case::RequestClosed, &name, "message", &measured)?;
+                self.print_rate(Case::RequestClosed, &name, Step::Message, &measured)?;
             }
         }
         if self.args.wants(Case::RequestOpen) {
@@ -246,7 +214,7 @@ impl Suite<'_> {
             let text = format!("requests in an open loop, {rate} a second, {busy} busy clients");
             self.report.heading(&text)?;
             let measured = self.repeat(|session| session.requests_open(busy, rate))?;
-            self.print_cost(&format!("request-open-{rate}"), "message", &measured)?;
+            self.print_cost(&format!("request-open-{rate}"), Step::Message, &measured)?;
         }
         Ok(())
     }
@@ -256,36 +224,15 @@ impl Suite<'_> {
         if !self.args.wants(Case::Storm) {
             return Ok(());
         }
-        let (total, depth) = (self.args.connections(), self.args.storm_depth);
+        let depth = self.args.storm_depth;
         self.report
             .heading(&format!("storm: {depth} requests of each client under way"))?;
-        let before = self.session.memory()?;
-        let mut peak = before.map_or(0, |memory| memory.user_bytes);
-        let server = self.session.server().cloned();
-        let measured = self.session.requests_closed(total, depth, || {
-            let now = server
-                .as_ref()
-                .and_then(|server| server.memory_bytes().ok());
-            peak = peak.max(now.unwrap_or(0));
-        })?;
-        self.print_rate(Case::Storm, "storm", "message", &[measured])?;
-        let after = self.session.memory()?;
-        if let (Some(idle), Some(before), Some(after)) = (self.idle, before, after) {
-            let each = |bytes: u64| (bytes as f64 - idle.user_bytes as f64) / total as f64;
-            let unit = "B/connection";
-            for (case, bytes) in [
-                ("storm-memory-before", before.user_bytes),
-                ("storm-memory-peak", peak),
-                ("storm-memory-after", after.user_bytes),
-            ] {
-                let figure = self.figure(case, unit, Better::Lower).value(each(bytes));
-                self.report.figure(&figure)?;
-            }
-            let ratio = each(after.user_bytes) / each(before.user_bytes);
-            let figure = self
-                .figure("storm-memory-ratio", "x", Better::Lower)
-                .value(ratio);
-            self.report.figure(&figure)?;
+        let storm = self.session.storm(depth)?;
+        self.print_rate(Case::Storm, "storm", Step::Message, &[storm.measured])?;
+        if let Some((bytes, ratio)) = storm.memory {
+            self.print_bytes(&bytes)?;
+            let figure = self.figure("storm-memory-ratio", "x", Better::Lower);
+            self.report.figure(&figure.value(ratio))?;
         }
         Ok(())
     }

@@ -6,8 +6,8 @@
  * seen: first as crashed, then as restarted.
  */
 
-/** A crash is shown at least this long, in ms. */
-export const CRASHED_MS = 600;
+/** A crash is shown this long, in ms: what the eye needs, and a little for late timers. */
+export const CRASHED_MS = 640;
 /** For this long after that the actor is shown as restarted. */
 export const RESTARTED_MS = 1_600;
 const TICK_MS = 50;

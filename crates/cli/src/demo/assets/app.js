@@ -231,7 +231,13 @@ socket.onState(({ name }) => {
   chat.draw();
 });
 byId("retry").addEventListener("click", () => socket.connect());
-addEventListener("online", () => socket.state.name === "waiting" && socket.connect());
+
+/** What the visitor came back to, or the network, need not wait for the schedule. */
+function hurry() {
+  if (socket.state.name === "waiting" && !document.hidden) socket.connect();
+}
+addEventListener("online", hurry);
+document.addEventListener("visibilitychange", hurry);
 
 // The colours.
 
@@ -248,7 +254,8 @@ for (const input of document.querySelectorAll('input[name="theme"]')) {
 // The hint for a quiet server.
 
 const scheme = location.protocol === "https:" ? "wss" : "ws";
-const command = `vaxel bench sockets --url ${scheme}://${location.host}/socket --connections 10000`;
+const command = `cargo run --release -- bench sockets --url ${scheme}://${location.host}/socket `
+  + "--connections 5000 --case broadcast-rate --rate 10/s --seconds 60";
 byId("load-command").textContent = command;
 byId("load-copy").addEventListener("click", async () => {
   try {

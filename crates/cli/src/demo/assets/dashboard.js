@@ -13,7 +13,7 @@ const FIGURES = [
   { key: "connections", title: "Connections", read: read.connections, show: whole, unit: "open" },
   { key: "messages", title: "Messages", read: read.messages, show: whole, unit: "/s" },
   { key: "p99", title: "Latency, p99", read: read.p99, show: microseconds,
-    none: "no calls in the last second" },
+    none: "not measured just now" },
   { key: "memory", title: "Memory a connection", read: read.perConnection, show: bytes,
     none: "too few open to tell" },
 ];
@@ -21,7 +21,7 @@ const FIGURES = [
 const area = (reader) => [{ read: reader, line: 1, fill: 0.12 }];
 
 const PLOTS = [
-  { key: "latency", title: "Latency", wide: true, family: "time", least: 20, stacked: true,
+  { key: "latency", title: "Latency inside the server", wide: true, family: "time", least: 20, stacked: true,
     show: microseconds,
     legend: [["p50", read.p50], ["p99", read.p99], ["p99.9", read.p999]],
     series: [

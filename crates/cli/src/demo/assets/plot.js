@@ -9,6 +9,8 @@ import { clock, tick } from "./format.js";
 import { EDGE_MS, GAP_MS, WINDOW_MS } from "./stats.js";
 
 const LABEL_EVERY_MS = 30_000;
+/** A plot this close to the screen is drawn already, so that scrolling finds it ready. */
+const NEAR = "1200px";
 const FOOT = 22;
 const HEAD = 20;
 
@@ -72,10 +74,11 @@ export class Plot {
     this.visible = true;
     this.top = 0;
     this.surface = new Surface(canvas, () => this.touch());
-    new IntersectionObserver(([entry]) => {
+    const near = ([entry]) => {
       this.visible = entry.isIntersecting;
       this.touch();
-    }).observe(canvas);
+    };
+    new IntersectionObserver(near, { rootMargin: NEAR }).observe(canvas);
   }
 
   /** Makes the next `frame` draw whatever has moved or not. */

@@ -94,7 +94,11 @@ pub(super) fn many_to_one(plan: &Plan, senders: u64, each: u64) -> anyhow::Resul
         drop(sender);
         counting.await.map(|n| (n, begun.elapsed()))
     })??;
-    anyhow::ensure!(elapsed.0 == total, "{} of {total} messages arrived", elapsed.0);
+    anyhow::ensure!(
+        elapsed.0 == total,
+        "{} of {total} messages arrived",
+        elapsed.0
+    );
     Ok(Sample::new(total, elapsed.1))
 }
 
@@ -103,7 +107,9 @@ pub(super) fn fan_out(plan: &Plan, receivers: u64, rounds: u64) -> anyhow::Resul
     let before = HANDLED.sum();
     let runtime = super::runtime(plan)?;
     let members: Vec<_> = runtime.block_on(async {
-        (0..receivers).map(|_| counter(|_| HANDLED.add_one())).collect()
+        (0..receivers)
+            .map(|_| counter(|_| HANDLED.add_one()))
+            .collect()
     });
     let members = Arc::new(members);
     let mut elapsed = Duration::ZERO;

@@ -1,13 +1,10 @@
 //! Tasks that come and go: memory, spawning, skynet.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::{
     runtime::Runtime,
-    sync::{
-        mpsc::{UnboundedSender, unbounded_channel},
-        oneshot,
-    },
+    sync::mpsc::{UnboundedSender, unbounded_channel},
 };
 
 use super::{counter, runtime};
@@ -36,7 +33,7 @@ fn grow(runtime: &Runtime, senders: &mut Vec<UnboundedSender<()>>, to: u64) -> a
             let sender = counter(|_| HANDLED.add_one());
             sender.send(()).expect("the task listens");
             senders.push(sender);
-            if senders.len() % 10_000 == 0 {
+            if senders.len().is_multiple_of(10_000) {
                 HANDLED.wait_for(senders.len() as u64)?;
             }
         }
@@ -72,68 +69,49 @@ pub(super) fn spawn(plan: &Plan, count: u64, rounds: u64) -> anyhow::Result<Vec<
         samples.push(Sample::new(count, begun.elapsed()));
         drop(senders);
         while runtime.metrics().num_alive_tasks() > 0 {
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     }
     Ok(samples)
-}
-
-enum Skynet {
-    Grow { level: u32, number: u64, parent: UnboundedSender<Skynet> },
-    Sum(u64),
 }
 
 /// A tree of tasks, ten below each, a million leaves, whose numbers are summed on the way up.
 pub(super) fn skynet(plan: &Plan, levels: u32) -> anyhow::Result<Sample> {
     let leaves = 10u64.pow(levels);
     let runtime = runtime(plan)?;
-    let (done, finished) = oneshot::channel();
     let begun = Instant::now();
-    runtime.spawn(async move {
+    let root = runtime.spawn(async move {
         let (to_root, mut at_root) = unbounded_channel();
-        node().send(Skynet::Grow { level: levels, number: 0, parent: to_root }).ok();
-        if let Some(Skynet::Sum(sum)) = at_root.recv().await {
-            let _ = done.send(sum);
-        }
+        node(levels, 0, to_root);
+        at_root.recv().await
     });
-    let sum = runtime.block_on(finished)?;
+    let sum = runtime.block_on(root)?;
     let elapsed = begun.elapsed();
-    anyhow::ensure!(sum == leaves * (leaves - 1) / 2, "the tree adds up to {sum}");
+    anyhow::ensure!(
+        sum == Some(leaves * (leaves - 1) / 2),
+        "the tree adds up to {sum:?}"
+    );
     Ok(Sample::new(leaves, elapsed))
 }
 
-fn node() -> UnboundedSender<Skynet> {
+/// Starts a task that is an actor like all others: with a mailbox, and a sender for whom it tells.
+fn node(level: u32, number: u64, parent: UnboundedSender<u64>) -> UnboundedSender<u64> {
     let (to_me, mut mailbox) = unbounded_channel();
     let me = to_me.clone();
     tokio::spawn(async move {
-        let (mut sum, mut missing, mut above) = (0, 0, None);
-        while let Some(message) = mailbox.recv().await {
-            match message {
-                Skynet::Grow { level: 0, number, parent } => {
-                    let _ = parent.send(Skynet::Sum(number));
-                    break;
-                }
-                Skynet::Grow { level, number, parent } => {
-                    let step = 10u64.pow(level - 1);
-                    for child in 0..10 {
-                        let number = number + child * step;
-                        let grow = Skynet::Grow { level: level - 1, number, parent: me.clone() };
-                        let _ = node().send(grow);
-                    }
-                    (missing, above) = (10, Some(parent));
-                }
-                Skynet::Sum(part) => {
-                    sum += part;
-                    missing -= 1;
-                    if missing == 0 {
-                        break;
-                    }
-                }
-            }
+        if level == 0 {
+            let _ = parent.send(number);
+            return;
         }
-        if let Some(parent) = above {
-            let _ = parent.send(Skynet::Sum(sum));
+        let step = 10u64.pow(level - 1);
+        for child in 0..10 {
+            node(level - 1, number + child * step, me.clone());
         }
+        let mut sum = 0;
+        for _ in 0..10 {
+            sum += mailbox.recv().await.unwrap_or_default();
+        }
+        let _ = parent.send(sum);
     });
     to_me
 }

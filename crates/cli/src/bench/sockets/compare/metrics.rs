@@ -1,7 +1,7 @@
 //! What one turn of a comparison yields: values by name, in the order measured.
 
 use super::Measured;
-use crate::bench::sockets::suite::p99_millis;
+use crate::bench::sockets::{step::Step, suite::p99_millis};
 
 /// What a value is for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,6 +12,11 @@ pub(super) enum Kind {
         unit: &'static str,
         /// The ratio is to be at most this.
         goal: f64,
+    },
+    /// A figure without a ratio.
+    Alone {
+        /// Its unit.
+        unit: &'static str,
     },
     /// Bytes of a frame, which must be equal.
     Wire,
@@ -25,13 +30,8 @@ pub(super) struct Metrics(Vec<(String, Kind, f64)>);
 
 impl Metrics {
     /// Adds everything that is compared of a phase, whose steps are called `step`.
-    pub(super) fn add(&mut self, name: &str, step: &str, measured: &Measured) {
-        let unit = match step {
-            "connection" => "us/connection",
-            "join" => "us/join",
-            "delivery" => "us/delivery",
-            _ => "us/message",
-        };
+    pub(super) fn add(&mut self, name: &str, step: Step, measured: &Measured) {
+        let unit = step.cost_unit();
         let cpu = measured.cpu_micros().unwrap_or(f64::NAN);
         let p99 = p99_millis(&measured.latency);
         for (suffix, unit, value) in [("cpu", unit, cpu), ("p99", "ms", p99)] {
@@ -39,7 +39,7 @@ impl Metrics {
             let goal = goal(&key);
             self.0.push((key, Kind::Figure { unit, goal }, value));
         }
-        if !matches!(step, "connection" | "join") {
+        if step.has_equal_frames() {
             let (down, up) = measured.frame_bytes;
             self.0
                 .push((format!("{name}: frames from the server"), Kind::Wire, down));
@@ -48,6 +48,13 @@ impl Metrics {
         }
         self.0
             .push((name.to_owned(), Kind::Busy, measured.generator_busy));
+    }
+
+    /// Adds figures that stand alone.
+    pub(super) fn add_alone(&mut self, unit: &'static str, figures: &[(&str, f64)]) {
+        let figures = figures.iter();
+        self.0
+            .extend(figures.map(|&(key, value)| (key.to_owned(), Kind::Alone { unit }, value)));
     }
 
     /// The value called `key`; not a number when there is none.

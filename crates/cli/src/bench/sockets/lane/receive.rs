@@ -120,7 +120,7 @@ impl Lane {
                     if meaning == (Incoming::Joined { accepted: false }) {
                         self.first_refusal.get_or_insert_with(|| text.into_owned());
                     }
-                    if !matches!(meaning, Incoming::Heartbeat { .. }) {
+                    if !matches!(meaning, Incoming::Heartbeat { .. } | Incoming::Other) {
                         self.frames_in += 1;
                         self.bytes_in += consumed as u64;
                     }

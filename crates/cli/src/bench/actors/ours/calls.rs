@@ -1,0 +1,109 @@
+//! Requests and crashes: a call from an actor, recovery after a panic, calls beside spinning
+//! actors.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use vaxel::prelude::*;
+
+use super::Fresh;
+use crate::bench::actors::{
+    Plan,
+    measure::{Delays, Sample},
+    open_loop::{self, OpenLoop, spin},
+};
+
+struct Server {
+    n: u64,
+}
+
+#[actor]
+impl Server {
+    fn init() -> Self {
+        Server { n: 0 }
+    }
+
+    #[call]
+    fn next(&mut self) -> u64 {
+        self.n += 1;
+        self.n
+    }
+
+    #[cast]
+    fn crash(&mut self) {
+        panic!("asked to crash");
+    }
+
+    #[cast]
+    fn spin(&mut self, time: Duration) {
+        spin(time);
+    }
+}
+
+struct Caller;
+
+#[actor]
+impl Caller {
+    fn init() -> Self {
+        Caller
+    }
+
+    #[call]
+    async fn call(&mut self, server: ServerRef, calls: u64) -> Result<Sample, CallError> {
+        let mut delays = Delays::new();
+        for _ in 0..calls {
+            let begun = Instant::now();
+            server.next().await?;
+            delays.record(begun.elapsed());
+        }
+        Ok(delays.finish())
+    }
+
+    /// From the message that crashes the server to its successor's answer: the message behind it
+    /// waits at the same address.
+    #[call]
+    async fn recover(&mut self, server: ServerRef, crashes: u64) -> Result<Sample, CallError> {
+        let mut delays = Delays::new();
+        for _ in 0..crashes {
+            let begun = Instant::now();
+            let _ = server.crash();
+            server.next().await?;
+            delays.record(begun.elapsed());
+        }
+        Ok(delays.finish())
+    }
+}
+
+pub(super) fn call(plan: &Plan, calls: u64) -> anyhow::Result<Sample> {
+    let system = Fresh::new(plan);
+    let server = Server::spawn_in(&system.0);
+    let caller = Caller::spawn_in(&system.0);
+    Ok(system.on_worker(caller.call(server, calls).no_timeout())??)
+}
+
+pub(super) fn recover(plan: &Plan, crashes: u64) -> anyhow::Result<Sample> {
+    let system = Fresh::new(plan);
+    let supervisor = Supervisor::one_for_one()
+        .max_restarts(u32::MAX)
+        .within(millis(1))
+        .child(Server::child().name("server"));
+    system.on_worker(supervisor.start_in(&system.0))??;
+    let server = system
+        .0
+        .whereis::<Server>("server")
+        .context("the server has no name")?;
+    let caller = Caller::spawn_in(&system.0);
+    Ok(system.on_worker(caller.recover(server.into(), crashes).no_timeout())??)
+}
+
+pub(super) fn beside_spinners(plan: &Plan, load: &OpenLoop) -> anyhow::Result<open_loop::Outcome> {
+    let system = Fresh::new(plan);
+    let server = Server::spawn_in(&system.0);
+    let spinners: Vec<_> = (0..load.spinners)
+        .map(|_| Server::spawn_in(&system.0))
+        .collect();
+    for spinner in &spinners {
+        spinner.spin(load.duration)?;
+    }
+    open_loop::run(load, || server.next().no_timeout())
+}
