@@ -83,10 +83,16 @@ fn a_joined_client_costs_little_and_a_storm_leaves_nothing_behind() {
     }
     let joined = allocated() - before;
     let each = joined / CLIENTS;
-    assert!(each <= JOINED_BYTES_MAX, "a joined client costs {each} bytes");
+    assert!(
+        each <= JOINED_BYTES_MAX,
+        "a joined client costs {each} bytes"
+    );
     storm(&mut clients);
     let after = allocated() - before;
-    assert!(after < joined + SHARDS_BYTES_MAX, "{joined} bytes before the storm, {after} after it");
+    assert!(
+        after < joined + SHARDS_BYTES_MAX,
+        "{joined} bytes before the storm, {after} after it"
+    );
     drop(clients);
     support::block_on(async {
         while server.endpoint.counters().channels_open > 1 {
@@ -94,5 +100,8 @@ fn a_joined_client_costs_little_and_a_storm_leaves_nothing_behind() {
         }
     });
     let gone = allocated().saturating_sub(before);
-    assert!(gone < SHARDS_BYTES_MAX, "{gone} bytes are left of {joined} when all have gone");
+    assert!(
+        gone < SHARDS_BYTES_MAX,
+        "{gone} bytes are left of {joined} when all have gone"
+    );
 }

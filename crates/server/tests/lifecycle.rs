@@ -121,22 +121,42 @@ fn health_and_the_applications_routes_are_answered() {
     Program::new().workers(1).run(async {
         let hello = axum::routing::get(async || "hello");
         let router = axum::Router::new().route("/hello", hello);
-        let server = Server::builder().listen("127.0.0.1:0").http(router).start().await.unwrap();
+        let server = Server::builder()
+            .listen("127.0.0.1:0")
+            .http(router)
+            .start()
+            .await
+            .unwrap();
         let address = server.address();
         let health = off_thread(move || get(address, "/health")).await;
         assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
         assert!(health.ends_with(r#"{"status":"ok"}"#), "{health}");
-        assert!(off_thread(move || get(address, "/hello")).await.ends_with("hello"));
-        assert!(off_thread(move || get(address, "/nope")).await.starts_with("HTTP/1.1 404 "));
+        assert!(
+            off_thread(move || get(address, "/hello"))
+                .await
+                .ends_with("hello")
+        );
+        assert!(
+            off_thread(move || get(address, "/nope"))
+                .await
+                .starts_with("HTTP/1.1 404 ")
+        );
         server.shutdown().await;
-        assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+        assert!(
+            TcpStream::connect(address).is_err(),
+            "nobody listens any more"
+        );
     });
 }
 
 #[test]
 fn a_taken_port_is_named_with_the_way_out() {
     Program::new().workers(1).run(async {
-        let first = Server::builder().listen("127.0.0.1:0").start().await.unwrap();
+        let first = Server::builder()
+            .listen("127.0.0.1:0")
+            .start()
+            .await
+            .unwrap();
         let log = Log::default();
         let second = Server::builder()
             .listen(first.address())
@@ -146,15 +166,27 @@ fn a_taken_port_is_named_with_the_way_out() {
         let error = second.err().expect("the port is taken");
         assert!(error.is_address_taken());
         let text = error.to_string();
-        assert!(text.contains(&first.address().to_string()) && text.contains("stop"), "{text}");
-        assert_eq!(*log.lock().unwrap(), ["a"], "what had been started is stopped");
+        assert!(
+            text.contains(&first.address().to_string()) && text.contains("stop"),
+            "{text}"
+        );
+        assert_eq!(
+            *log.lock().unwrap(),
+            ["a"],
+            "what had been started is stopped"
+        );
     });
 }
 
 #[test]
 fn an_address_that_is_none_is_named() {
     Program::new().workers(1).run(async {
-        let error = Server::builder().listen("nowhere").start().await.err().unwrap();
+        let error = Server::builder()
+            .listen("nowhere")
+            .start()
+            .await
+            .err()
+            .unwrap();
         assert!(matches!(error, ServerError::Listen { .. }));
         assert!(error.to_string().contains("\"nowhere\""), "{error}");
     });
@@ -164,8 +196,14 @@ fn an_address_that_is_none_is_named() {
 fn a_tree_that_does_not_start_starts_no_server() {
     Program::new().workers(1).run(async {
         let log = Log::default();
-        let tree = Supervisor::one_for_one().child(noted("a", &log)).child(noted("broken", &log));
-        let started = Server::builder().listen("127.0.0.1:0").supervise(tree).start().await;
+        let tree = Supervisor::one_for_one()
+            .child(noted("a", &log))
+            .child(noted("broken", &log));
+        let started = Server::builder()
+            .listen("127.0.0.1:0")
+            .supervise(tree)
+            .start()
+            .await;
         let error = started.err().expect("a child does not start");
         assert!(matches!(error, ServerError::Supervisor(_)), "{error}");
         assert_eq!(*log.lock().unwrap(), ["a"]);
@@ -176,7 +214,9 @@ fn a_tree_that_does_not_start_starts_no_server() {
 fn a_shutdown_closes_clients_then_channels_then_the_tree_from_right_to_left() {
     Program::new().workers(2).run(async {
         let log = Log::default();
-        LOGS.lock().unwrap().push(("room:shutdown".to_owned(), log.clone()));
+        LOGS.lock()
+            .unwrap()
+            .push(("room:shutdown".to_owned(), log.clone()));
         let tree = Supervisor::one_for_one()
             .child(noted("first", &log))
             .child(noted("second", &log))
