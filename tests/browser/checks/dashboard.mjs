@@ -66,7 +66,7 @@ export const dashboard = [
       await tab.page.keyboard.press("ArrowLeft");
       await tab.page.keyboard.press("ArrowLeft");
       const said = await tab.page.textContent("#announce");
-      assert.match(said, /^Latency inside the server at \d.*p50 .*p99 .*p99\.9 /);
+      assert.match(said, /^Server latency at \d.*p50 .*p99 .*p99\.9 /);
       assert.match(await tab.page.textContent("#plots-note"), /^at \d/);
       await tab.page.keyboard.press("Escape");
       await tab.until("the read-out is back at now", () =>

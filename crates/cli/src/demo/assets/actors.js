@@ -7,7 +7,7 @@
  */
 
 /** A crash is shown this long, in ms: what the eye needs, and a little for late timers. */
-export const CRASHED_MS = 640;
+export const CRASHED_MS = 700;
 /** For this long after that the actor is shown as restarted. */
 export const RESTARTED_MS = 1_600;
 const TICK_MS = 50;

@@ -21,7 +21,7 @@ const FIGURES = [
 const area = (reader) => [{ read: reader, line: 1, fill: 0.12 }];
 
 const PLOTS = [
-  { key: "latency", title: "Latency inside the server", wide: true, family: "time", least: 20, stacked: true,
+  { key: "latency", title: "Server latency", wide: true, family: "time", least: 20, stacked: true,
     show: microseconds,
     legend: [["p50", read.p50], ["p99", read.p99], ["p99.9", read.p999]],
     series: [
@@ -76,6 +76,7 @@ export class Dashboard {
     for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
       matchMedia(query).addEventListener("change", () => this.#restyle());
     }
+    addEventListener("resize", () => this.#restyle());
     new MutationObserver(() => this.#restyle())
       .observe(document.documentElement, { attributeFilter: ["data-theme"] });
   }
@@ -221,7 +222,9 @@ export class Dashboard {
   #restyle() {
     const probe = document.body.appendChild(element("span"));
     this.#colours = palette(probe);
-    this.#colours.fontMono = getComputedStyle(this.figures[0].value).fontFamily;
+    const { fontFamily } = getComputedStyle(this.figures[0].value);
+    const root = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    Object.assign(this.#colours, { fontMono: fontFamily, enlarged: root / 16 });
     probe.remove();
     this.update();
   }

@@ -11,8 +11,10 @@ import { EDGE_MS, GAP_MS, WINDOW_MS } from "./stats.js";
 const LABEL_EVERY_MS = 30_000;
 /** A plot this close to the screen is drawn already, so that scrolling finds it ready. */
 const NEAR = "1200px";
+/** Room for the labels under and over the plot, and their size, in CSS pixels at 16 px a rem. */
 const FOOT = 22;
 const HEAD = 20;
+const LABEL = 11;
 
 /** The colours of the theme in force, as a canvas understands them. */
 export function palette(probe) {
@@ -73,6 +75,7 @@ export class Plot {
     this.stacked = stacked;
     this.visible = true;
     this.top = 0;
+    this.enlarged = 1;
     this.surface = new Surface(canvas, () => this.touch());
     const near = ([entry]) => {
       this.visible = entry.isIntersecting;
@@ -100,6 +103,7 @@ export class Plot {
     const moving = this.#raise(view);
     if (!moving && this.#drawnEdge !== null && Math.abs(edge - this.#drawnEdge) < step) return;
     this.#drawnEdge = edge;
+    this.enlarged = view.colours.enlarged;
     const context = this.surface.clear();
     if (this.family) this.#axes(context, view, edge);
     this.#curves(context, view, edge);
@@ -124,7 +128,7 @@ export class Plot {
 
   #y(value) {
     const { height } = this.surface;
-    const [head, foot] = this.family ? [HEAD, FOOT] : [3, 1];
+    const [head, foot] = this.family ? [HEAD * this.enlarged, FOOT * this.enlarged] : [3, 1];
     return height - foot - (value / this.top) * (height - head - foot);
   }
 
@@ -137,8 +141,8 @@ export class Plot {
     const { width } = this.surface;
     const taken = cursor === null ? -Infinity : this.#x(cursor, edge);
     const step = niceStep(this.top, 3);
-    context.font = `11px ${colours.fontMono}`;
-    context.wordSpacing = "-3px";
+    context.font = `${LABEL * this.enlarged}px ${colours.fontMono}`;
+    context.wordSpacing = "-0.27em";
     context.lineWidth = 1;
     for (let value = 0; value <= this.top * 1.001; value += step) {
       const y = Math.round(this.#y(value)) + 0.5;
@@ -151,14 +155,15 @@ export class Plot {
     context.textAlign = "center";
     const zero = Math.round(this.#y(0));
     const first = Math.ceil((edge - WINDOW_MS) / LABEL_EVERY_MS) * LABEL_EVERY_MS;
-    const every = width < 280 ? LABEL_EVERY_MS * 2 : LABEL_EVERY_MS;
+    const every = width < 280 * this.enlarged ? LABEL_EVERY_MS * 2 : LABEL_EVERY_MS;
     for (let time = first; time <= edge; time += LABEL_EVERY_MS) {
       const x = this.#x(time, edge);
       context.fillStyle = colours.muted;
       context.fillRect(x, zero, 1, 4);
-      const room = x > 28 && x < width - 28 && Math.abs(x - taken) > 64;
+      const half = 28 * this.enlarged;
+      const room = x > half && x < width - half && Math.abs(x - taken) > half * 2.3;
       if (time % every !== 0 || !room) continue;
-      context.fillText(clock(time), x, zero + 17);
+      context.fillText(clock(time), x, zero + 17 * this.enlarged);
     }
   }
 
@@ -261,10 +266,10 @@ export class Plot {
     const half = context.measureText(text).width / 2 + 4;
     const middle = Math.max(half, Math.min(this.surface.width - half, x));
     context.fillStyle = colours.paper;
-    context.fillRect(middle - half, zero + 4, half * 2, FOOT - 5);
+    context.fillRect(middle - half, zero + 4, half * 2, (FOOT - 5) * this.enlarged);
     context.fillStyle = colours.ink;
     context.textAlign = "center";
-    context.fillText(text, middle, zero + 17);
+    context.fillText(text, middle, zero + 17 * this.enlarged);
   }
 }
 
