@@ -43,12 +43,8 @@ impl Program {
     }
 }
 
-/// Workers leave the waking of shards to the end of a batch of messages. Other threads of the
-/// system have no such end, and the watchdog must wake at once in place of a worker that is stuck.
+/// Workers leave the waking of shards to the end of a batch of messages.
 fn defer_wakes(work: &mut dyn FnMut()) {
-    let is_worker = std::thread::current()
-        .name()
-        .is_some_and(|name| name.contains("-worker-"));
-    let _wakes = is_worker.then(DeferWakes::new);
+    let _wakes = DeferWakes::new();
     work();
 }
