@@ -25,7 +25,7 @@ pub fn system_beside(handle: &Handle) -> SystemBuilder {
         .on_event(log)
 }
 
-/// As [`system_beside`], with something more around every thread of the system.
+/// As [`system_beside`], with something more around every worker thread of the system.
 pub(crate) fn system_within(
     handle: &Handle,
     around: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,

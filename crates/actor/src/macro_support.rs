@@ -7,7 +7,7 @@ pub use crate::call::{Call, Outcome, call, cast};
 pub use crate::program::Program;
 pub use crate::supervisor::ChildSpec;
 pub use vaxel_runtime::{
-    Actor, ActorRef, Context, ExitReason, Handler, Mailbox, Message, SendError, System,
+    Actor, ActorRef, Context, ExitReason, Handler, Mailbox, Message, SendError, System, spawn,
 };
 
 /// The error of an `init`, on its way to an exit reason.

@@ -149,7 +149,7 @@ fn a_socket_that_goes_ends_its_channels() {
     let mut ended = [ends.blocking_recv(), ends.blocking_recv()].map(Option::unwrap);
     ended.sort();
     assert_eq!(ended, ["room:1 shutdown", "room:2 shutdown"]);
-    futures_block(server.endpoint.channels_ended());
+    support::block_on(server.endpoint.channels_ended());
     assert_eq!(server.endpoint.counters().channels_open, 0);
 }
 
@@ -162,7 +162,7 @@ fn a_channel_whose_client_goes_while_it_joins_ends_too() {
     client.expect(json!([null, "2", "phoenix", "phx_reply", ok(json!({}))]));
     drop(client);
     gate.add_permits(1);
-    futures_block(server.endpoint.channels_ended());
+    support::block_on(server.endpoint.channels_ended());
     // Whether `join` was still let through or not, a channel that came to be has terminated.
     drop(server);
     let end = ends.blocking_recv();
@@ -170,18 +170,4 @@ fn a_channel_whose_client_goes_while_it_joins_ends_too() {
         end.is_none() || end.as_deref() == Some("room:1 shutdown"),
         "{end:?}"
     );
-}
-
-/// Runs a future to its end on this thread.
-fn futures_block<F: Future>(future: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    let limit = std::time::Duration::from_secs(20);
-    runtime.block_on(async {
-        tokio::time::timeout(limit, future)
-            .await
-            .expect("all channels end within 20 s")
-    })
 }

@@ -45,7 +45,7 @@ const ACCEPTS_PER_PASS: usize = 64;
 const PASSES_PER_YIELD: usize = 16;
 
 /// Room for mail that a shard keeps between passes.
-const NOTES_KEPT: usize = 8 << 10;
+const NOTES_KEPT: usize = 1 << 10;
 
 /// How soon a message that could not be taken is offered again.
 const RESUME_INTERVAL: Duration = Duration::from_millis(1);

@@ -81,7 +81,7 @@ impl<A: Actor> Context<A> {
 
     /// Spawns an actor in this system.
     pub fn spawn<B: Actor>(&self, args: B::Args) -> ActorRef<B> {
-        self.system().spawn(args)
+        crate::system::spawn_in(self.header().table().core, args)
     }
 
     /// Gives this actor a name; see [`System::register`].

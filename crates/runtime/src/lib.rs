@@ -97,6 +97,6 @@ pub use names::RegisterError;
 pub use pid::Pid;
 pub use random::Random;
 pub use reference::{ActorRef, AnyRef, Recipient, SendError, Watchable};
-pub use system::{Batch, Entered, Flusher, System, SystemBuilder};
+pub use system::{Batch, Entered, Flusher, System, SystemBuilder, spawn};
 pub use task::{Join, TaskError};
 pub use types::TypeStats;

@@ -1,4 +1,4 @@
-//! A value that is set once and awaited by one future or any number of threads.
+//! A value that is set once and awaited by futures and threads.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -10,7 +10,15 @@ pub(crate) struct OneShot<T> {
 
 struct State<T> {
     value: Option<T>,
-    waker: Option<Waker>,
+    wakers: Vec<Waker>,
+}
+
+impl<T> State<T> {
+    fn wait(&mut self, cx: &Context<'_>) {
+        if !self.wakers.iter().any(|known| known.will_wake(cx.waker())) {
+            self.wakers.push(cx.waker().clone());
+        }
+    }
 }
 
 impl<T> Default for OneShot<T> {
@@ -18,7 +26,7 @@ impl<T> Default for OneShot<T> {
         Self {
             state: Mutex::new(State {
                 value: None,
-                waker: None,
+                wakers: Vec::new(),
             }),
             set: Condvar::new(),
         }
@@ -34,12 +42,10 @@ impl<T> OneShot<T> {
     pub(crate) fn set(&self, value: T) {
         let mut state = self.lock();
         state.value.get_or_insert(value);
-        let waker = state.waker.take();
+        let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.set.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Forgets the value, so that the next one counts.
@@ -47,13 +53,13 @@ impl<T> OneShot<T> {
         self.lock().value = None;
     }
 
-    /// Takes the value once it is there. The waker of the last poll is woken.
+    /// Takes the value once it is there.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<T> {
         let mut state = self.lock();
         match state.value.take() {
             Some(value) => Poll::Ready(value),
             None => {
-                state.waker = Some(cx.waker().clone());
+                state.wait(cx);
                 Poll::Pending
             }
         }
@@ -67,7 +73,7 @@ impl<T: Clone> OneShot<T> {
         match &state.value {
             Some(value) => Poll::Ready(value.clone()),
             None => {
-                state.waker = Some(cx.waker().clone());
+                state.wait(cx);
                 Poll::Pending
             }
         }

@@ -7,7 +7,10 @@
 use crate::cell::{Counted, Header};
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One incarnation of one actor: node, slot, generation.
@@ -64,6 +67,13 @@ struct Stripe {
     free: Vec<u32>,
 }
 
+impl Stripe {
+    fn release(&mut self, index: u32) {
+        self.entries[index as usize].cell = None;
+        self.free.push(index);
+    }
+}
+
 struct Entry {
     generation: u32,
     /// Cleared under the lock before the cell can be freed.
@@ -102,7 +112,6 @@ impl Pids {
         if known != 0 {
             return Self::read(&stripe, known);
         }
-        // The end of an actor closes the word first and retires the pid after, under this lock.
         if header.word.is_dead() {
             return Pid::NONE;
         }
@@ -118,11 +127,19 @@ impl Pids {
         entry.cell = Some(cell);
         // Slot zero is nobody's.
         let slot = index * STRIPES as u32 + home as u32 + 1;
+        let generation = entry.generation;
         header.slot.store(slot, Relaxed);
+        // Pairs with the end of an actor, which closes the word, fences, and then looks for a slot:
+        // either it finds the slot, or the end is seen here.
+        fence(SeqCst);
+        if header.word.is_dead() && header.slot.swap(0, Relaxed) != 0 {
+            stripe.release(index);
+            return Pid::NONE;
+        }
         Pid {
             node: 0,
             slot,
-            generation: entry.generation,
+            generation,
         }
     }
 
@@ -147,23 +164,21 @@ impl Pids {
         (slot != 0).then(|| Self::read(&stripe, slot))
     }
 
-    /// The incarnation is over: its pid means nobody from now on. Owner only.
+    /// The incarnation is over: its pid means nobody from now on. Owner only; who has closed the
+    /// word has fenced since. An actor that never had a pid does not come to the lock.
     pub(crate) fn retire(&self, cell: NonNull<Header>) -> Option<Pid> {
         // SAFETY: owner.
         let header = unsafe { cell.as_ref() };
-        // A closed word gets no new slot, but one may have been given a moment ago.
-        let mut stripe = match header.slot.load(std::sync::atomic::Ordering::SeqCst) {
-            0 if !header.word.is_dead() => return None,
-            _ => self.stripe(Self::home(cell)),
-        };
+        if header.slot.load(SeqCst) == 0 {
+            return None;
+        }
+        let mut stripe = self.stripe(Self::home(cell));
         let slot = header.slot.swap(0, Relaxed);
         if slot == 0 {
             return None;
         }
         let pid = Self::read(&stripe, slot);
-        let index = (slot - 1) / STRIPES as u32;
-        stripe.entries[index as usize].cell = None;
-        stripe.free.push(index);
+        stripe.release((slot - 1) / STRIPES as u32);
         Some(pid)
     }
 

@@ -338,7 +338,7 @@ pub(crate) fn watch(of: &Counted, target: Pid, watcher: Watcher) {
     }
 }
 
-/// What can be watched: references of every kind.
+/// What can be watched: references of every kind, and what dereferences to one.
 pub trait Watchable: sealed::Sealed {}
 
 pub(crate) mod sealed {
@@ -373,6 +373,23 @@ impl<M: Message> sealed::Sealed for Recipient<M> {
     }
 }
 impl<M: Message> Watchable for Recipient<M> {}
+
+impl<R> sealed::Sealed for R
+where
+    R: std::ops::Deref,
+    R::Target: Watchable,
+{
+    fn erased(&self) -> AnyRef {
+        self.deref().erased()
+    }
+}
+
+impl<R> Watchable for R
+where
+    R: std::ops::Deref,
+    R::Target: Watchable,
+{
+}
 
 impl<A> Clone for ActorRef<A> {
     #[inline]

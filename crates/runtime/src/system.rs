@@ -137,26 +137,13 @@ impl System {
     /// queued for a worker. The actor lives until it stops, crashes, or nobody holds a reference.
     #[inline]
     pub fn spawn<A: Actor>(&self, args: A::Args) -> ActorRef<A> {
-        worker::with_current(self.core, |worker| match worker {
-            Some(worker) if worker.depth.get() < DEPTH_MAX => spawn_here(worker, args),
-            _ => self.spawn_queued(args),
-        })
+        spawn_in(self.core, args)
     }
 
     /// Spawns an actor whose `init` is queued for a worker, wherever this is called: for threads
     /// that must not run user code.
     pub fn spawn_queued<A: Actor>(&self, args: A::Args) -> ActorRef<A> {
-        let cell = worker::with_current(self.core, |worker| {
-            cell::allocate::<A>(self.core().table::<A>(), worker, Phase::Starting)
-        });
-        // SAFETY: the first reference is ours, and so is the cell until it is queued.
-        let actor = unsafe {
-            let node = InitNode::<A>::allocate(args);
-            cell.as_ref().local.set(node.as_ptr());
-            ActorRef::from_counted(Counted::adopt(cell))
-        };
-        worker::schedule(cell);
-        actor
+        spawn_queued(self.core, args)
     }
 
     /// Keeps an actor alive until the system shuts down, which stops the actors kept in reverse
@@ -390,7 +377,7 @@ impl SystemBuilder {
         self
     }
 
-    /// Runs around the life of every worker thread, and of the timer thread: it must call what it
+    /// Runs around the life of every worker thread, spares included: it must call what it
     /// is given once. For what a thread must hold while handlers run, such as the context of an
     /// async library.
     pub fn around_worker(
@@ -433,6 +420,44 @@ impl SystemBuilder {
             core: NonNull::from(core),
         }
     }
+}
+
+/// Spawns an actor in the current system: [`System::spawn`] without the handle, whose count all
+/// workers would otherwise touch at every spawn.
+///
+/// # Panics
+/// If there is no current system, see [`System::current`].
+#[inline]
+pub fn spawn<A: Actor>(args: A::Args) -> ActorRef<A> {
+    match worker::current_core() {
+        Some(core) => spawn_in(core, args),
+        None => System::current().spawn(args),
+    }
+}
+
+/// Spawns in the system of this core, which the caller keeps alive.
+#[inline]
+pub(crate) fn spawn_in<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
+    worker::with_current(core, |worker| match worker {
+        Some(worker) if worker.depth.get() < DEPTH_MAX => spawn_here(worker, args),
+        _ => spawn_queued(core, args),
+    })
+}
+
+fn spawn_queued<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
+    let cell = worker::with_current(core, |worker| {
+        // SAFETY: by the caller's word.
+        let table = unsafe { core.as_ref() }.table::<A>();
+        cell::allocate::<A>(table, worker, Phase::Starting)
+    });
+    // SAFETY: the first reference is ours, and so is the cell until it is queued.
+    let actor = unsafe {
+        let node = InitNode::<A>::allocate(args);
+        cell.as_ref().local.set(node.as_ptr());
+        ActorRef::from_counted(Counted::adopt(cell))
+    };
+    worker::schedule(cell);
+    actor
 }
 
 /// Spawns on a worker: `init` runs now, up to its first await.

@@ -152,7 +152,7 @@ impl Handler<ChildExit> for Parent {
     async fn handle(&mut self, exit: ChildExit, _: &mut Context<Self>) {
         self.exits += 1;
         let slot = &mut self.children[exit.tag as usize];
-        if exit.reason.is_abnormal() && self.exits % 7 != 0 {
+        if exit.reason.is_abnormal() && !self.exits.is_multiple_of(7) {
             if let Some(child) = slot {
                 child.restart();
             }
@@ -206,7 +206,9 @@ async fn provoke(system: System, seed: u64, rounds: u64, live: Arc<AtomicU64>) -
                     let limit = Duration::from_secs(10);
                     match victims[at].call(deed).timeout(limit).await {
                         Ok(count) => answered += count,
-                        Err(CallError::Timeout) => panic!("a call without an end (seed {seed})"),
+                        Err(CallError::Timeout) => {
+                            panic!("a call without an end (STORM_SEED={seed})")
+                        }
                         Err(_) => victims.truncate(at),
                     }
                 }
@@ -222,7 +224,6 @@ fn a_storm_leaves_nothing_behind() {
     let system = System::builder().workers(3).build();
     let live = Arc::new(AtomicU64::new(0));
     let seed = std::env::var("STORM_SEED").map_or(7, |seed| seed.parse().unwrap());
-    println!("STORM_SEED={seed}");
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let (system, live) = (system.clone(), live.clone());
@@ -239,7 +240,11 @@ fn a_storm_leaves_nothing_behind() {
     // Every reference is gone: the last actors end by themselves, naps and timers included.
     let deadline = system.now() + Duration::from_secs(20);
     while system.counters().actors_alive > 0 {
-        assert!(system.now() < deadline, "still alive: {:?}", system.types());
+        assert!(
+            system.now() < deadline,
+            "still alive (STORM_SEED={seed}): {:?}",
+            system.types()
+        );
         std::thread::park_timeout(Duration::from_millis(1));
     }
     assert_eq!(

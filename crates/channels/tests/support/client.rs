@@ -165,6 +165,11 @@ impl Client {
         ]));
     }
 
+    /// Gives back the memory that is not needed between two messages.
+    pub(crate) fn forget(&mut self) {
+        self.input.shrink_to_fit();
+    }
+
     pub(crate) fn stream(&self) -> &TcpStream {
         &self.stream
     }

@@ -73,3 +73,16 @@ impl Drop for TestServer {
         self.system.shutdown();
     }
 }
+
+/// Runs a future to its end on this thread.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let limit = std::time::Duration::from_secs(20);
+    runtime.expect("a tokio runtime").block_on(async {
+        tokio::time::timeout(limit, future)
+            .await
+            .expect("it happens within 20 s")
+    })
+}

@@ -259,6 +259,13 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
         .unwrap_or(ExitReason::Normal);
     // SAFETY: closing makes us owner of all mail (S4).
     let newer = unsafe { reverse(header.word.close()) };
+    // Pairs with the registry and the table of pids, which mark the cell and then look whether the
+    // word is closed.
+    fence(SeqCst);
+    if header.signals.load(Acquire) & NAMED != 0 {
+        // Before anybody is told: a successor may want the name.
+        core.names.forget(cell);
+    }
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
     // SAFETY: owner.
     unsafe { tell_watchers(cell, pid, &reason) };
@@ -269,11 +276,6 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     if let Some(side) = header.side() {
         let supervision = side.supervision.take();
         crate::panic::contain(|| drop(supervision));
-    }
-    // Pairs with the registry, which sets the flag and then looks whether the word is closed.
-    fence(SeqCst);
-    if header.signals.load(Acquire) & NAMED != 0 {
-        core.names.forget(cell);
     }
     header.table().count(worker, Count::Ended, 1);
     match guard {

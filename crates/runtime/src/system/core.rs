@@ -292,7 +292,10 @@ impl Core {
         let Some(seat) = free else { return false };
         self.seats_used.fetch_max(seat + 1, AcqRel);
         let name = format!("{}-worker-{seat}", self.name);
-        let started = self.start_thread(name, move |core| Worker::run(NonNull::from(core), seat));
+        let started = self.start_thread(name, move |core| match &core.around_worker {
+            Some(around) => around(&mut || Worker::run(NonNull::from(core), seat)),
+            None => Worker::run(NonNull::from(core), seat),
+        });
         if !started {
             self.seats[seat].taken.store(false, SeqCst);
         }
@@ -308,20 +311,10 @@ impl Core {
         // SAFETY: the core is Sync, and threads are joined before it is freed.
         unsafe impl Send for Pointer {}
         let core = Pointer(NonNull::from(self));
-        let around = self.around_worker.clone();
         let run = move || {
             let core = core;
-            let mut body = Some(body);
-            let mut work = || {
-                if let Some(body) = body.take() {
-                    // SAFETY: as for `Pointer`.
-                    body(unsafe { core.0.as_ref() });
-                }
-            };
-            match around {
-                Some(around) => around(&mut work),
-                None => work(),
-            }
+            // SAFETY: as for `Pointer`.
+            body(unsafe { core.0.as_ref() });
         };
         let thread = std::thread::Builder::new().name(name).spawn(run);
         let started = thread.is_ok();

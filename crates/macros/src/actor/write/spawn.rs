@@ -37,7 +37,7 @@ impl Writer<'_> {
             /// # Panics
             /// When called outside of every system.
             #visibility fn spawn(#(#parameters),*) -> #reference {
-                #support::System::current().spawn::<Self>(#packed).into()
+                #support::spawn::<Self>(#packed).into()
             }
         }
     }
