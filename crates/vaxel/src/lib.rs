@@ -51,6 +51,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+mod guides;
 mod program;
 
 pub use program::Program;

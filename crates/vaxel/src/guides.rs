@@ -1,0 +1,10 @@
+//! The README and the guides, so that `cargo test --doc` compiles and runs what they show.
+
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
+#[doc = include_str!("../../../docs/actors.md")]
+mod actors {}
+
+#[doc = include_str!("../../../docs/channels.md")]
+mod channels {}
