@@ -14,7 +14,7 @@
 mod test;
 mod tidy;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -51,8 +51,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The folder above this crate's, which is known when it is built: a task works from any folder.
+/// The folder above this crate's, so that a task works from any folder. Cargo says at run time
+/// where that is; what was true when the binary was built may be another checkout.
 fn workspace_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    let here = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    here.parent().unwrap_or(&here).to_path_buf()
 }

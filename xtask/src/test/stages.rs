@@ -254,6 +254,9 @@ fn example(session: &mut Session) -> Result<Outcome> {
 /// How files that node's test runner is given end; others are helpers.
 const SUITE_ENDINGS: &[&str] = &[".test.js", ".test.mjs"];
 
+/// A single test of node's that takes longer hangs.
+const TEST_TIMEOUT_MS: u32 = 120_000;
+
 /// The suites of a folder and of those below it.
 fn suites(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
@@ -283,6 +286,7 @@ fn run_suites(
 ) -> Result<Outcome> {
     let arguments = ["--test", "--test-concurrency=1", "--test-reporter=spec"];
     let mut command = session.command(node, arguments);
+    command.arg(format!("--test-timeout={TEST_TIMEOUT_MS}"));
     command.args(suites);
     prepare(&mut command);
     let outcome = session.check(command)?;

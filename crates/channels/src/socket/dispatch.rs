@@ -60,7 +60,7 @@ pub(super) fn text(
     let Some(session) = connection.session() else {
         return Flow::Continue;
     };
-    let message = match Incoming::parse(session.version, text.as_bytes()) {
+    let message = match Incoming::parse(session.version, text) {
         Ok(message) if has_short_refs(&message) => message,
         _ => {
             counters.malformed.add(1);

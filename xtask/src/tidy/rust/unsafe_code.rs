@@ -9,7 +9,7 @@ use super::super::Finding;
 use super::super::tree::File;
 use super::may_be_unsafe;
 
-/// Shorter than this, a comment names no invariant.
+/// Shorter than this, a comment that does not name a numbered invariant says nothing.
 const SENTENCE_CHARS_MIN: usize = 15;
 
 /// A statement that begins further above its `unsafe` should be taken apart.
@@ -72,7 +72,23 @@ fn has_sentence(lines: &[&str], line: usize) -> bool {
     let sentence = comment
         .split_once("SAFETY:")
         .map(|(_, sentence)| sentence.trim());
-    sentence.is_some_and(|sentence| sentence.chars().count() >= SENTENCE_CHARS_MIN)
+    sentence.is_some_and(|sentence| {
+        names_invariant(sentence) || sentence.chars().count() >= SENTENCE_CHARS_MIN
+    })
+}
+
+/// Invariants that a module's doc numbers are named by a letter and their number: `S4`.
+fn names_invariant(sentence: &str) -> bool {
+    let first = sentence
+        .split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or("");
+    let mut chars = first.chars();
+    chars
+        .next()
+        .is_some_and(|letter| letter.is_ascii_uppercase())
+        && !chars.as_str().is_empty()
+        && chars.all(|digit| digit.is_ascii_digit())
 }
 
 /// True when a line above belongs to another statement.
@@ -116,6 +132,10 @@ mod tests {
             "// SAFETY: the state is only touched by its owner.\nunsafe impl Send for A {}\n";
         assert_eq!(findings(PLACE, text), []);
         assert_eq!(findings(PLACE, "unsafe fn f() {}\nunsafe trait T {}\n"), []);
+        assert_eq!(
+            findings(PLACE, "// SAFETY: S4.\nunsafe impl Send for A {}\n"),
+            []
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Words that do not belong in finished code: unfinished macros, ignored tests, sleeping tests.
+//! Words that do not belong where they stand: unfinished macros, ignored tests, sleeping tests,
+//! and the clock of the machine in a runtime whose time can be driven.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
@@ -7,6 +8,12 @@ use super::super::tree::File;
 
 /// Macros that stand for work not done. Clippy denies them too, but only in what it compiles.
 const UNFINISHED: &[&str] = &["dbg", "todo", "unimplemented"];
+
+/// Types whose `now` asks the machine for the time.
+const CLOCKS: &[&str] = &["Instant", "SystemTime"];
+
+/// Where the runtime may ask: whoever replaces this module drives the time of a system.
+const CLOCK_MODULE: &str = "crates/runtime/src/clock.rs";
 
 pub(super) fn check(file: &File, tokens: TokenStream) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -33,6 +40,10 @@ fn visit(file: &File, tokens: TokenStream, in_test: bool, findings: &mut Vec<Fin
                 let line = word.span().start().line;
                 let next = tokens.get(index + 1);
                 let word = word.to_string();
+                if word == "now" && asks_the_machine(file, &tokens[..index]) {
+                    let text = format!("the runtime asks for the time in {CLOCK_MODULE} only");
+                    findings.push(Finding::new(file, line, "clock", text));
+                }
                 if UNFINISHED.contains(&word.as_str()) && is_punct(next, '!') {
                     let text = format!("`{word}!` is not left in the code");
                     findings.push(Finding::new(file, line, "unfinished", text));
@@ -45,6 +56,16 @@ fn visit(file: &File, tokens: TokenStream, in_test: bool, findings: &mut Vec<Fin
             _ => {}
         }
     }
+}
+
+/// True when the path before `now` ends in a clock's type, in the sources of the runtime.
+fn asks_the_machine(file: &File, before: &[TokenTree]) -> bool {
+    let [.., clock, TokenTree::Punct(first), TokenTree::Punct(second)] = before else {
+        return false;
+    };
+    let is_path = first.as_char() == ':' && second.as_char() == ':';
+    let in_runtime = file.path.starts_with("crates/runtime/src/") && file.path != CLOCK_MODULE;
+    in_runtime && is_path && CLOCKS.iter().any(|name| is_word(Some(clock), name))
 }
 
 /// `#[test]`, `#[tokio::test]`, `#[cfg(test)]`, `#[cfg(all(test, …))]`, but not `not(test)`.
@@ -128,6 +149,19 @@ mod tests {
         assert_eq!(findings(PLACE, &module), [("sleep-in-test", 4)]);
         let function = format!("#[tokio::test]\n{sleeps}");
         assert_eq!(findings(PLACE, &function), [("sleep-in-test", 3)]);
+    }
+
+    #[test]
+    fn the_runtime_asks_for_the_time_in_one_place() {
+        let text = "fn f() -> Instant {\n    std::time::Instant::now()\n}\n";
+        assert_eq!(
+            findings("crates/runtime/src/timer.rs", text),
+            [("clock", 2)]
+        );
+        assert_eq!(findings("crates/runtime/src/clock.rs", text), []);
+        assert_eq!(findings("crates/net/src/shard.rs", text), []);
+        let own = "fn f(clock: &Clock) -> Time {\n    clock.now() + Clock::now(clock)\n}\n";
+        assert_eq!(findings("crates/runtime/src/timer.rs", own), []);
     }
 
     #[test]

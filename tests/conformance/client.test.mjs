@@ -1,0 +1,213 @@
+// Rows 66 to 68 and more: the npm client as it is published, over a real WebSocket.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { Socket } from "phoenix";
+import WebSocket from "ws";
+
+import { Proxy } from "./support/proxy.mjs";
+import { serve } from "./support/server.mjs";
+import { Inbox, PATIENCE_MS, within } from "./support/wait.mjs";
+
+const QUICK_MS = 50;
+
+let server;
+let proxy;
+let sockets;
+before(async () => {
+  server = await serve();
+});
+after(() => server?.stop());
+beforeEach(async () => {
+  proxy = await Proxy.to(server.mount());
+  sockets = [];
+});
+afterEach(async () => {
+  for (const socket of sockets) socket.disconnect();
+  await proxy.stop();
+});
+
+/** A client that is quick to reconnect; `frames` holds what it received of the topic. */
+function client(mount, options = {}) {
+  // Without a transport the package takes long polling in silence, which is not what is tested.
+  const socket = new Socket(mount, {
+    transport: WebSocket,
+    reconnectAfterMs: () => QUICK_MS,
+    rejoinAfterMs: () => QUICK_MS,
+    timeout: PATIENCE_MS,
+    ...options,
+  });
+  const frames = new Inbox();
+  socket.onMessage((message) => frames.push(message));
+  sockets.push(socket);
+  socket.connect();
+  return { socket, frames };
+}
+
+/** Joins and returns an inbox with the join_ref of every join that succeeded. */
+function join(socket, topic, params = {}) {
+  const joins = new Inbox();
+  const channel = socket.channel(topic, params);
+  channel.join().receive("ok", () => joins.push(channel.joinRef()));
+  return { channel, joins };
+}
+
+/** Pushes and returns what was answered: `[status, response]`. */
+function push(channel, event, payload) {
+  const answer = new Promise((resolve) => {
+    const sent = channel.push(event, payload, PATIENCE_MS);
+    for (const status of ["ok", "error", "timeout"]) {
+      sent.receive(status, (response) => resolve([status, response]));
+    }
+  });
+  return within(PATIENCE_MS + 1_000, `the answer to ${event}`, answer);
+}
+
+/** The next frame with this event. */
+async function frame(frames, event) {
+  for (;;) {
+    const message = await frames.next(`the event ${event}`);
+    if (message.event === event) return message;
+  }
+}
+
+for (const code of [1000, 1001, 1012]) {
+  test(`row 66: the client comes back and rejoins after a close with ${code}`, async () => {
+    const { socket } = client(proxy.mount);
+    const { channel, joins } = join(socket, "room:66");
+    const first = await joins.next("the first join");
+    proxy.closeClients(code);
+    const second = await joins.next(`a join after ${code}`);
+    assert.notEqual(second, first);
+    assert.deepEqual(await push(channel, "echo", { code }), ["ok", { code }]);
+  });
+}
+
+test("row 66: the client comes back after the server's own close of an idle socket", async () => {
+  const { socket } = client(server.mount("/fast"));
+  const closes = new Inbox();
+  socket.onClose((event) => closes.push(event.code));
+  const { joins } = join(socket, "room:66");
+  const first = await joins.next("the first join");
+  assert.equal(await closes.next("the server to close the idle socket"), 1001);
+  assert.notEqual(await joins.next("a join after the close"), first);
+});
+
+test("row 67: a client whose heartbeat is not answered closes and comes back", async () => {
+  proxy.swallowsHeartbeats = true;
+  const { socket } = client(proxy.mount, { heartbeatIntervalMs: 400 });
+  const { channel, joins } = join(socket, "room:67");
+  const first = await joins.next("the first join");
+  const close = await proxy.closes.next("the client to give up");
+  assert.deepEqual(close, { code: 1000, reason: "heartbeat timeout" });
+  proxy.swallowsHeartbeats = false;
+  assert.notEqual(await joins.next("a join after the time-out"), first);
+  assert.deepEqual(await push(channel, "echo", { n: 1 }), ["ok", { n: 1 }]);
+});
+
+test("row 67: a client whose heartbeat is answered stays", async () => {
+  const { socket, frames } = client(proxy.mount, { heartbeatIntervalMs: QUICK_MS });
+  const { joins } = join(socket, "room:67");
+  await joins.next("the join");
+  for (let n = 0; n < 5; n += 1) {
+    const message = await frame(frames, "phx_reply");
+    assert.equal(message.payload.status, "ok");
+  }
+  assert.equal(proxy.clients.size, 1);
+  assert.deepEqual(proxy.closes.rest, []);
+});
+
+test("row 68: after phx_error the client rejoins by itself with a new ref", async () => {
+  const tries = [];
+  const rejoinAfterMs = (attempt) => {
+    tries.push(attempt);
+    return QUICK_MS;
+  };
+  const { socket, frames } = client(server.mount(), { rejoinAfterMs });
+  const { channel, joins } = join(socket, "room:68");
+  const errors = new Inbox();
+  channel.onError((reason) => errors.push(reason));
+  const first = await joins.next("the first join");
+  channel.push("boom", {});
+  assert.deepEqual(await errors.next("the error hook"), { reason: "channel_crash" });
+  const { join_ref: joinRef, ref } = await frame(frames, "phx_error");
+  assert.deepEqual({ joinRef, ref }, { joinRef: first, ref: first });
+  const second = await joins.next("a join after the crash");
+  assert.notEqual(second, first);
+  assert.equal(tries[0], 1);
+  assert.deepEqual(await push(channel, "echo", { n: 1 }), ["ok", { n: 1 }]);
+});
+
+test("a crash of one client's channel is nothing to another client", async () => {
+  const [a, b] = [client(server.mount()), client(server.mount())];
+  const [left, right] = [join(a.socket, "room:two"), join(b.socket, "room:two")];
+  await left.joins.next("the join of a");
+  const joinRef = await right.joins.next("the join of b");
+  let errors = 0;
+  right.channel.onError(() => {
+    errors += 1;
+  });
+  left.channel.push("boom", {});
+  await left.joins.next("a to join again");
+  const heard = new Inbox();
+  right.channel.on("bc", (payload) => heard.push(payload));
+  left.channel.push("bc", { after: "crash" });
+  assert.deepEqual(await heard.next("the broadcast"), { after: "crash" });
+  assert.deepEqual([right.channel.joinRef(), errors], [joinRef, 0]);
+});
+
+test("pushes made before the join is answered are answered in order", async () => {
+  const { socket } = client(server.mount());
+  const channel = socket.channel("room:early");
+  const order = [];
+  const answers = [0, 1, 2, 3].map((n) => new Promise((resolve) => {
+    queueMicrotask(() => channel.push("echo", { n }).receive("ok", (response) => {
+      order.push(response.n);
+      resolve();
+    }));
+  }));
+  channel.join();
+  await within(PATIENCE_MS, "the answers", Promise.all(answers));
+  assert.deepEqual(order, [0, 1, 2, 3]);
+});
+
+test("a second channel object of one topic takes the place of the first", async () => {
+  const { socket } = client(server.mount());
+  const first = join(socket, "room:twice");
+  await first.joins.next("the first join");
+  const second = join(socket, "room:twice");
+  await second.joins.next("the second join");
+  assert.deepEqual(await push(second.channel, "echo", { n: 2 }), ["ok", { n: 2 }]);
+  assert.equal(first.channel.state, "closed");
+});
+
+test("a refused join says why, and leaving stops the client from trying again", async () => {
+  const { socket } = client(server.mount());
+  const channel = socket.channel("deny:1");
+  const refused = new Promise((resolve) => channel.join().receive("error", resolve));
+  const reason = await within(PATIENCE_MS, "the refusal", refused);
+  assert.deepEqual(reason, { reason: "unauthorized" });
+  channel.leave();
+  assert.equal(channel.state, "closed");
+});
+
+test("leaving is answered and the channel is closed for good", async () => {
+  const { socket } = client(server.mount());
+  const { channel, joins } = join(socket, "room:leave");
+  await joins.next("the join");
+  const left = new Promise((resolve) => channel.leave().receive("ok", resolve));
+  await within(PATIENCE_MS, "the answer to the leave", left);
+  assert.equal(channel.state, "closed");
+});
+
+test("a channel that the server stops is closed and not joined again", async () => {
+  const { socket } = client(server.mount());
+  const { channel, joins } = join(socket, "room:stop");
+  await joins.next("the join");
+  const closed = new Promise((resolve) => channel.onClose(resolve));
+  channel.push("stop", {});
+  await within(PATIENCE_MS, "the close of the channel", closed);
+  const other = join(socket, "room:after");
+  await other.joins.next("another join");
+  assert.deepEqual(joins.rest, []);
+});
