@@ -36,8 +36,8 @@ impl Program {
         self
     }
 
-    /// Runs `hook` around the life of every worker thread of the system, inside the tokio runtime; it
-    /// must call what it is given once. For what a thread must hold while handlers run.
+    /// Runs `hook` around the life of every worker thread of the system, inside the tokio runtime;
+    /// it must call what it is given once. For what a thread must hold while handlers run.
     pub fn around_worker(
         mut self,
         hook: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,

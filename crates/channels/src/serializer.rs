@@ -24,10 +24,10 @@ pub(crate) struct Incoming<'a> {
 
 impl<'a> Incoming<'a> {
     /// Reads a text frame; the error says what is wrong with it.
-    pub(crate) fn parse(version: Version, text: &'a [u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn parse(version: Version, text: &'a str) -> Result<Self, serde_json::Error> {
         match version {
-            Version::V2 => serde_json::from_slice::<Array<'a>>(text).map(|array| array.0),
-            Version::V1 => serde_json::from_slice::<Object<'a>>(text).map(Into::into),
+            Version::V2 => serde_json::from_str::<Array<'a>>(text).map(|array| array.0),
+            Version::V1 => serde_json::from_str::<Object<'a>>(text).map(Into::into),
         }
     }
 }
@@ -89,12 +89,31 @@ impl Outgoing<'_> {
 
     /// The message as one text frame.
     pub(crate) fn encode(&self, version: Version) -> Frame {
-        let mut out = Frame::build_text();
+        let mut out = Frame::build_text_sized(self.bytes(version));
         match version {
             Version::V2 => self.write_v2(&mut out),
             Version::V1 => self.write_v1(&mut out),
         }
         out.finish()
+    }
+
+    /// The length of the message, exact unless a field needs escapes.
+    fn bytes(&self, version: Version) -> usize {
+        let reference = |reference: Option<&str>| reference.map_or(4, |text| text.len() + 2);
+        let fields = self.topic.len() + self.event.len() + 4;
+        let payload = match self.payload {
+            Body::Json(json) => json.len(),
+            Body::Reply { status, response } => {
+                r#"{"status":"","response":}"#.len() + status.len() + response.len()
+            }
+        };
+        let refs = reference(self.reference);
+        match version {
+            Version::V2 => "[,,,,]".len() + reference(self.join_ref) + refs + fields + payload,
+            Version::V1 => {
+                r#"{"topic":,"event":,"ref":,"payload":}"#.len() + refs + fields + payload
+            }
+        }
     }
 
     fn write_v2(&self, out: &mut FrameBuilder) {
@@ -186,19 +205,12 @@ impl<'de> Deserialize<'de> for Array<'de> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let missing = |n| de::Error::invalid_length(n, &self);
                 let incoming = Incoming {
-                    join_ref: seq
-                        .next_element::<Option<Text<'_>>>()?
-                        .ok_or(missing(0))?
-                        .map(text),
-                    reference: seq
-                        .next_element::<Option<Text<'_>>>()?
-                        .ok_or(missing(1))?
-                        .map(text),
-                    topic: seq.next_element::<Text<'_>>()?.ok_or(missing(2))?.0,
-                    event: seq.next_element::<Text<'_>>()?.ok_or(missing(3))?.0,
-                    payload: seq.next_element()?.ok_or(missing(4))?,
+                    join_ref: required::<Option<Text<'_>>, A>(&mut seq, 0)?.map(text),
+                    reference: required::<Option<Text<'_>>, A>(&mut seq, 1)?.map(text),
+                    topic: required::<Text<'_>, A>(&mut seq, 2)?.0,
+                    event: required::<Text<'_>, A>(&mut seq, 3)?.0,
+                    payload: required(&mut seq, 4)?,
                 };
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(Array(incoming))
@@ -207,6 +219,15 @@ impl<'de> Deserialize<'de> for Array<'de> {
 
         deserializer.deserialize_seq(ArrayVisitor)
     }
+}
+
+fn required<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
+    seq: &mut A,
+    index: usize,
+) -> Result<T, A::Error> {
+    let expected = "an array of join_ref, ref, topic, event and payload";
+    seq.next_element()?
+        .ok_or_else(|| de::Error::invalid_length(index, &expected))
 }
 
 /// `{"topic":…,"event":…,"payload":…,"ref":…}`

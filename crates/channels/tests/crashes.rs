@@ -94,7 +94,29 @@ fn a_second_join_takes_the_place_of_the_first() {
 }
 
 #[test]
-fn a_second_join_that_is_refused_still_ends_the_first() {
+fn a_second_join_that_fails_ends_the_first_all_the_same() {
+    let server = TestServer::start(routes::socket());
+    let mut client = server.client();
+    for (what, reason) in [("refuse", "not now"), ("crash", "join crashed")] {
+        client.join("room:1", "1");
+        client.send(json!(["7", "7", "room:1", "phx_join", {"do": what}]));
+        client.expect(json!(["1", null, "room:1", "bye", {}]));
+        client.expect(json!(["7", "7", "room:1", "phx_reply", error(reason)]));
+        client.expect(json!(["1", "1", "room:1", "phx_close", {}]));
+        client.send(json!(["7", "8", "room:1", "echo", {}]));
+        client.expect(json!([
+            null,
+            "8",
+            "room:1",
+            "phx_reply",
+            error("unmatched topic")
+        ]));
+    }
+    assert_eq!(server.endpoint.counters().channels_open, 0);
+}
+
+#[test]
+fn a_second_join_waits_until_the_first_channel_has_ended() {
     let (server, gate, mut ends) = with_gate();
     let mut client = server.client();
     client.join("room:1", "1");

@@ -76,7 +76,8 @@ pub struct Call<M: Message> {
     timer: Option<Key>,
 }
 
-// SAFETY: the node is shared with one replier by the protocol of `slot`; message and reply are Send.
+// SAFETY: the node is shared with one replier by the protocol of `slot`; message and reply are
+// Send.
 unsafe impl<M: Message> Send for Call<M> {}
 // SAFETY: a shared reference to a call offers nothing.
 unsafe impl<M: Message> Sync for Call<M> {}

@@ -13,8 +13,8 @@
 //! - **S3.** The state is initialised exactly in the phases `Running` and `Stopping`.
 //! - **S4.** A node taken from the word belongs to the owner; it is consumed by exactly one of its
 //!   operations `run` and `drop`.
-//! - **S5.** A future block never moves from its first poll to its drop, and is polled and dropped by
-//!   the owner alone. It borrows the state and its own context, both of which outlive it: it is
+//! - **S5.** A future block never moves from its first poll to its drop, and is polled and dropped
+//!   by the owner alone. It borrows the state and its own context, both of which outlive it: it is
 //!   dropped before the state is.
 
 pub(crate) mod end;
@@ -162,7 +162,7 @@ pub(crate) fn allocate<A: Actor>(
 /// Owner only, the state is initialised (S3) and the cell is one of `A`'s.
 pub(crate) unsafe fn drop_state<A>(cell: NonNull<Header>) {
     let cell = cell.cast::<ActorCell<A>>();
-    // SAFETY: by the caller's word.
+    // SAFETY: what this needs is what the caller has promised.
     unsafe { (*(*cell.as_ptr()).state.get()).assume_init_drop() };
 }
 
@@ -192,7 +192,7 @@ pub(crate) struct Counted(NonNull<Header>);
 // SAFETY: what other threads may do with a counted reference (push, signal, count) is atomic; the
 // rest is reserved to the owner (S2), and states and messages are `Send`.
 unsafe impl Send for Counted {}
-// SAFETY: as above.
+// SAFETY: S2, as above.
 unsafe impl Sync for Counted {}
 
 impl Counted {

@@ -2,8 +2,8 @@
 //!
 //! A child is an actor that does not end by itself. When its incarnation is over its cell becomes
 //! *vacant*: the address and the mail stay, the state is gone, and the parent gets a [`ChildExit`].
-//! The parent then starts it again in place or closes it. While nobody decides, mail waits up to the
-//! bound.
+//! The parent then starts it again in place or closes it. While nobody decides, mail waits up to
+//! the bound.
 
 use crate::cell::end::{begin_init, request_restart};
 use crate::cell::future::Ran;
@@ -61,7 +61,7 @@ where
     F: Fn() -> A::Args + Send,
 {
     unsafe fn start(&self, cell: NonNull<Header>, worker: &Worker) -> Ran {
-        // SAFETY: by the caller's word.
+        // SAFETY: what this needs is what the caller has promised.
         unsafe { begin_init::<A>(cell, worker, (self.args)()) }
     }
 }
@@ -83,7 +83,7 @@ impl System {
         // SAFETY: the first reference; the cell is ours (SCHED) until `request_restart`.
         let counted = unsafe { Counted::adopt(cell) };
         let started = Arc::new(StartSlot::default());
-        // SAFETY: ours.
+        // SAFETY: S2, we own the cell.
         unsafe { cell.as_ref() }.side_or_new().supervision = Some(Box::new(Supervision {
             parent: parent.pid(),
             tell: parent.exempt(),

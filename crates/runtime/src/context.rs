@@ -148,8 +148,8 @@ impl<A: Actor> Context<A> {
         }
     }
 
-    /// Sends this actor a message after a while, past the bound of its mailbox. The timer belongs to
-    /// this incarnation: it does not outlive it, and it does not keep the actor alive.
+    /// Sends this actor a message after a while, past the bound of its mailbox. The timer belongs
+    /// to this incarnation: it does not outlive it, and it does not keep the actor alive.
     pub fn send_after<M: Message>(&mut self, after: Duration, message: M) -> TimerRef
     where
         A: Handler<M>,
@@ -251,7 +251,7 @@ unsafe fn run_down<A: Handler<Down>>(
     use crate::cell::node::{Discard, state_of};
     // SAFETY: S4.
     let down = unsafe { Box::from_raw(node.cast::<DownNode>().as_ptr()) }.down;
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let relations = unsafe { cell.as_ref() }
         .side()
         .and_then(|side| side.relations.as_mut());

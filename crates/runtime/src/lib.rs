@@ -9,17 +9,17 @@
 //! - **Delivery.** At most once. A call ends: reply, crash, time limit, or the callee is gone.
 //! - **Bounds.** A mailbox holds 1,024 messages unless the type says otherwise; then the sender is
 //!   told. The batch that a worker has taken, at most as many, is not counted.
-//! - **Failure.** A panic ends one incarnation. Its callers get the crash, its monitors one down, its
-//!   supervisor the decision. Stack overflow, memory exhaustion and abort end the process: no native
-//!   runtime can contain them.
-//! - **Fairness.** 64 messages a turn, and a handler that does not return loses its worker to a spare
-//!   within milliseconds.
+//! - **Failure.** A panic ends one incarnation. Its callers get the crash, its monitors one down,
+//!   its supervisor the decision. Stack overflow, memory exhaustion and abort end the process: no
+//!   native runtime can contain them.
+//! - **Fairness.** 64 messages a turn, and a handler that does not return loses its worker to a
+//!   spare within milliseconds.
 //!
 //! # Where is what
-//! [`Actor`], [`Handler`] and [`Message`] are what users implement, [`ActorRef`] and [`Context`] what
-//! they hold, [`System`] where it all lives. The engine: `cell` (memory and protocol of one actor),
-//! `worker` (queues and threads), `watchdog`, `timer`, `call` (the reply slot). No I/O here, and no
-//! async library in the public API: [`SystemBuilder::around_worker`] lets one in.
+//! [`Actor`], [`Handler`] and [`Message`] are what users implement, [`ActorRef`] and [`Context`]
+//! what they hold, [`System`] where it all lives. The engine: `cell` (memory and protocol of one
+//! actor), `worker` (queues and threads), `watchdog`, `timer`, `call` (the reply slot). No I/O
+//! here, and no async library in the public API: [`SystemBuilder::around_worker`] lets one in.
 //!
 //! ```
 //! use vaxel_runtime::{Actor, Context, ExitReason, Handler, Message, System};

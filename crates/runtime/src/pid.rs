@@ -167,7 +167,7 @@ impl Pids {
     /// The incarnation is over: its pid means nobody from now on. Owner only; who has closed the
     /// word has fenced since. An actor that never had a pid does not come to the lock.
     pub(crate) fn retire(&self, cell: NonNull<Header>) -> Option<Pid> {
-        // SAFETY: owner.
+        // SAFETY: S2, we own the cell.
         let header = unsafe { cell.as_ref() };
         if header.slot.load(SeqCst) == 0 {
             return None;
@@ -192,7 +192,7 @@ impl Pids {
         let cell = entry.cell.filter(|_| entry.generation == pid.generation)?;
         // SAFETY: an entry is cleared under this lock before its cell can be freed.
         let counted = unsafe { cell.as_ref() }.references.add_unless_zero();
-        // SAFETY: just counted.
+        // SAFETY: S1, the reference has just been counted.
         counted.then(|| unsafe { Counted::adopt(cell) })
     }
 

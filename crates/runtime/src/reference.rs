@@ -267,7 +267,7 @@ fn cast<A: Handler<M>, M: Message>(to: &Counted, message: M) -> Result<(), SendE
         Pushed::Schedule | Pushed::Queued => Ok(()),
         // SAFETY: refused nodes stay ours.
         Pushed::Full => Err(SendError::Full(unsafe { refused(to, node, Refused::Full) })),
-        // SAFETY: as above.
+        // SAFETY: S2, as above.
         Pushed::Dead => Err(SendError::Closed(unsafe {
             refused(to, node, Refused::Closed)
         })),
@@ -295,7 +295,7 @@ unsafe fn refused<M: Message>(
     why: Refused,
 ) -> M {
     count_refused(to, why);
-    // SAFETY: by the caller's word.
+    // SAFETY: what this needs is what the caller has promised.
     unsafe { CastNode::into_message(node) }
 }
 

@@ -31,8 +31,8 @@ const DEPTH_MAX: u32 = 16;
 
 /// Something that handlers leave for other threads and that must be pushed on now and then.
 ///
-/// Called by a worker when it runs out of work and every 64 turns, and by the watchdog when a worker
-/// is stuck. Must be cheap and must not wait.
+/// Called by a worker when it runs out of work and every 64 turns, and by the watchdog when a
+/// worker is stuck. Must be cheap and must not wait.
 pub trait Flusher: Send + Sync {
     /// Pushes on what this thread has left.
     fn flush(&self);
@@ -45,7 +45,7 @@ pub struct System {
 
 // SAFETY: the core is Sync, and a handle is counted.
 unsafe impl Send for System {}
-// SAFETY: as above.
+// SAFETY: S2, as above.
 unsafe impl Sync for System {}
 
 /// How a system is made. See [`System::builder`].
@@ -446,7 +446,7 @@ pub(crate) fn spawn_in<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef
 
 fn spawn_queued<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
     let cell = worker::with_current(core, |worker| {
-        // SAFETY: by the caller's word.
+        // SAFETY: what this needs is what the caller has promised.
         let table = unsafe { core.as_ref() }.table::<A>();
         cell::allocate::<A>(table, worker, Phase::Starting)
     });
@@ -464,14 +464,14 @@ fn spawn_queued<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
 #[inline]
 fn spawn_here<A: Actor>(worker: &Worker, args: A::Args) -> ActorRef<A> {
     let cell = cell::allocate::<A>(worker.table::<A>(), Some(worker), Phase::Starting);
-    // SAFETY: the first reference.
+    // SAFETY: S1, this is the first reference and it is counted.
     let actor = unsafe { ActorRef::from_counted(Counted::adopt(cell)) };
     worker.depth.set(worker.depth.get() + 1);
     let outer = worker.inflight();
     // SAFETY: the cell is ours until it is released below.
     let begun = crate::panic::catch(|| unsafe { begin_init::<A>(cell, worker, args) });
     worker.depth.set(worker.depth.get() - 1);
-    // SAFETY: still ours.
+    // SAFETY: S2, we still own the cell.
     let turn = unsafe { settle(cell, worker, outer, begun) };
     if turn == Turn::Requeue {
         worker::schedule(cell);
@@ -487,7 +487,7 @@ unsafe fn settle(
     begun: Result<crate::cell::future::Ran, ExitReason>,
 ) -> Turn {
     use crate::cell::future::{Ran, abandon};
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let released = |released| match released {
         Released::Idle => Turn::Done,
@@ -512,7 +512,7 @@ unsafe fn settle(
             header
                 .table()
                 .count(Some(worker), crate::types::Count::Crashes, 1);
-            // SAFETY: owner.
+            // SAFETY: S2, we own the cell.
             unsafe { cell::end::end_incarnation(cell, Some(worker), &reason) }
         }
     }

@@ -1,7 +1,7 @@
 //! Plain futures as cells: they run on the workers, next to the actors they call.
 //!
-//! A future that calls actors from another runtime pays for two thread wake-ups a call. Spawned here
-//! it is a cell like any other, and a call from it stays on its worker.
+//! A future that calls actors from another runtime pays for two thread wake-ups a call. Spawned
+//! here it is a cell like any other, and a call from it stays on its worker.
 
 use crate::oneshot::OneShot;
 use crate::{Actor, ActorRef, Context, ExitReason, System};

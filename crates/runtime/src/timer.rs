@@ -1,8 +1,8 @@
 //! Timers: the system's own, used by calls, sleeps, restarts and `send_after`.
 //!
 //! One [wheel](wheel) with a resolution of a millisecond and a thread that sleeps until the next
-//! deadline. A timer never fires early; it fires late by the rounding to the next millisecond and by
-//! the time the thread takes to run.
+//! deadline. A timer never fires early; it fires late by the rounding to the next millisecond and
+//! by the time the thread takes to run.
 
 pub(crate) mod wheel;
 

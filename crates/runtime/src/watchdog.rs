@@ -2,7 +2,8 @@
 //!
 //! A thread looks at every worker once a millisecond. A worker whose counter is odd (a message is
 //! being handled), has not changed since the last look, and whose own CPU clock has moved on by
-//! five milliseconds (so that a thread that is merely not scheduled is not blamed) is *stuck*. Then:
+//! five milliseconds (so that a thread that is merely not scheduled is not blamed) is *stuck*.
+//! Then:
 //! 1. its seat is marked as replaced: others take over its queue, and what it schedules goes to the
 //!    injector;
 //! 2. a spare worker is started, up to [`SEATS_MAX`] seats in all;
@@ -28,9 +29,9 @@ use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(1);
 /// CPU time a handler must have used between two looks to be called stuck. Replacing a worker costs
-/// a thread, so a handler of a few milliseconds is left alone: one that casts to 100,000 others takes
-/// 4 to 5 ms, and with a threshold of 1 ms it was replaced in nearly every round, at six times the
-/// cost of the whole fan-out (`vaxel bench actors --case fan-out`).
+/// a thread, so a handler of a few milliseconds is left alone: one that casts to 100,000 others
+/// takes 4 to 5 ms, and with a threshold of 1 ms it was replaced in nearly every round, at six
+/// times the cost of the whole fan-out (`vaxel bench actors --case fan-out`).
 const STUCK_CPU_NANOS: u64 = 5_000_000;
 /// Calm ticks after which the watchdog slows down, and after which it sleeps: 60 ms of calm in all,
 /// so that waking it costs at most 16 wake-ups a second and an idle system costs nothing.
@@ -180,10 +181,14 @@ fn cpu_nanos(clock: i32) -> Option<u64> {
     (read == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
+/// Puts a thread into the scheduler's idle class: whoever wakes up takes its processor at once.
+/// With the lowest ordinary priority (nice 19) a woken worker waited for the end of a slice of 3 to
+/// 4 ms (`vaxel bench actors --case spinners`).
 fn lower_priority(thread: i32) {
     if thread != 0 {
-        // SAFETY: takes numbers only; on Linux a thread id addresses one thread. A failure leaves
-        // the priority as it is.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS, thread as libc::id_t, 19) };
+        let parameters = libc::sched_param { sched_priority: 0 };
+        // SAFETY: on Linux a thread id addresses one thread, and the parameters are a local. A
+        // failure leaves the priority as it is.
+        unsafe { libc::sched_setscheduler(thread, libc::SCHED_IDLE, &raw const parameters) };
     }
 }

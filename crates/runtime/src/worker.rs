@@ -1,16 +1,18 @@
 //! A worker: one thread that runs cells.
 //!
 //! # Order of work
-//! A message sent from a handler makes its receiver the next cell to run (the LIFO slot: its data is
-//! still in the cache), at most three times in a row; what was in the slot before goes to the tail of
-//! the worker's own [ring](ring). Every 61st turn, and when its own work is done, the worker looks at
-//! the [injector](injector), where other threads bring work; then it steals half of another worker's
-//! ring; then it parks. It does not spin: on two cores spinning costs more than it gains.
+//! A message sent from a handler makes its receiver the next cell to run (the LIFO slot: its data
+//! is still in the cache), at most three times in a row; what was in the slot before goes to the
+//! tail of the worker's own [ring](ring). Every 61st turn, and when its own work is done, the
+//! worker looks at the [injector](injector), where other threads bring work; then it steals half of
+//! another worker's ring; then it parks. It does not spin: on two cores spinning costs more than it
+//! gains.
 //!
 //! # Hand-over
-//! A worker that the watchdog has declared stuck keeps its seat until its handler returns. Meanwhile
-//! others take from its ring and its LIFO slot, and what the stuck handler schedules goes to the
-//! injector. When the handler returns, the worker hands over what is left and its thread ends.
+//! A worker that the watchdog has declared stuck keeps its seat until its handler returns.
+//! Meanwhile others take from its ring and its LIFO slot, and what the stuck handler schedules goes
+//! to the injector. When the handler returns, the worker hands over what is left and its thread
+//! ends.
 
 pub(crate) mod idle;
 pub(crate) mod injector;
@@ -138,7 +140,7 @@ pub(crate) fn schedule(cell: NonNull<Header>) {
     let core = unsafe { cell.as_ref() }.table().core;
     with_current(core, |worker| match worker {
         Some(worker) => worker.schedule(cell),
-        // SAFETY: as above.
+        // SAFETY: S2, as above.
         None => unsafe { core.as_ref() }.inject(cell),
     });
 }
@@ -210,7 +212,7 @@ impl Worker {
     #[inline]
     pub(crate) unsafe fn poll(&self, cell: NonNull<Header>, block: NonNull<Block>) -> Ran {
         let before = self.inflight.replace(block.as_ptr());
-        // SAFETY: by the caller's word.
+        // SAFETY: what this needs is what the caller has promised.
         let ran = unsafe { future::poll(cell, block) };
         self.inflight.set(before);
         ran

@@ -1,8 +1,8 @@
 //! Many actors, many threads, everything at once: nothing is lost, leaked or left waiting.
 //!
 //! Also the program to run under an address sanitizer, since it passes through every path of a
-//! cell's life: inline and queued starts, failed starts, crashes before and after an await, kills of
-//! suspended handlers, restarts in place, last references dropped anywhere.
+//! cell's life: inline and queued starts, failed starts, crashes before and after an await, kills
+//! of suspended handlers, restarts in place, last references dropped anywhere.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -60,6 +60,7 @@ impl Actor for Victim {
             peer: None,
         };
         match nature % 8 {
+            // tidy: allow(sleep-in-test): it suspends an init, nothing waits for it
             0 => time::sleep(Duration::from_micros(200)).await,
             1 if nature % 64 == 1 => panic!("a failed start"),
             2 if nature % 64 == 2 => return Err(ExitReason::error("refused")),
@@ -80,8 +81,10 @@ impl Handler<Deed> for Victim {
         match deed {
             Deed::Nothing | Deed::Tick => {}
             Deed::Panic => panic!("on request"),
+            // tidy: allow(sleep-in-test): it suspends a handler, nothing waits for it
             Deed::Nap => time::sleep(Duration::from_micros(100)).await,
             Deed::PanicAfterNap => {
+                // tidy: allow(sleep-in-test): it suspends a handler, nothing waits for it
                 time::sleep(Duration::from_micros(100)).await;
                 panic!("after a nap");
             }

@@ -54,6 +54,12 @@ impl Frame {
         FrameBuilder::new(Opcode::Text)
     }
 
+    /// The same with room for so many bytes of payload. A frame whose length was known is not
+    /// moved when it is finished.
+    pub fn build_text_sized(payload_bytes: usize) -> FrameBuilder {
+        FrameBuilder::with_room(Opcode::Text, payload_bytes)
+    }
+
     /// Starts a binary frame whose payload is written piece by piece.
     pub fn build_binary() -> FrameBuilder {
         FrameBuilder::new(Opcode::Binary)
@@ -121,7 +127,11 @@ pub struct FrameBuilder {
 
 impl FrameBuilder {
     fn new(opcode: Opcode) -> Self {
-        let mut bytes = Vec::with_capacity(256);
+        Self::with_room(opcode, 256)
+    }
+
+    fn with_room(opcode: Opcode, payload_bytes: usize) -> Self {
+        let mut bytes = Vec::with_capacity(Header::UNMASKED_BYTES_MAX + payload_bytes);
         bytes.resize(Header::UNMASKED_BYTES_MAX, 0);
         Self { opcode, bytes }
     }

@@ -15,11 +15,10 @@ use vaxel_websocket::{CloseCode, Frame};
 use crate::channel::inbox::Inbound;
 use crate::counters::ShardCounters;
 use crate::endpoint::Endpoint;
-use crate::limits::Limits;
 use crate::serializer::{Incoming, Outgoing};
 use crate::socket::Socket;
 use crate::socket::protocol::Local;
-use crate::socket::session::{ChannelEntry, Phase, Session};
+use crate::socket::session::{ChannelEntry, Phase, Session, Wait};
 
 const UNMATCHED: &str = r#"{"reason":"unmatched topic"}"#;
 
@@ -44,7 +43,7 @@ pub(super) enum Outcome {
     /// The shard answers by itself.
     Answer(Frame),
     /// The message could not be taken yet.
-    Pause,
+    Pause(Wait),
 }
 
 /// Reads a frame and dispatches its message.
@@ -60,7 +59,11 @@ pub(super) fn text(
     let Some(session) = connection.session() else {
         return Flow::Continue;
     };
-    let message = match Incoming::parse(session.version, text.as_bytes()) {
+    if session.must_wait(&socket.limits) {
+        return Flow::Pause;
+    }
+    let has_waited = session.wait.take().is_some();
+    let message = match Incoming::parse(session.version, text) {
         Ok(message) if has_short_refs(&message) => message,
         _ => {
             counters.malformed.add(1);
@@ -79,8 +82,11 @@ pub(super) fn text(
     match dispatch.run() {
         Outcome::Done => {}
         Outcome::Answer(frame) => _ = connection.send(&frame),
-        Outcome::Pause => {
-            counters.pauses.add(1);
+        Outcome::Pause(wait) => {
+            counters.pauses.add(u64::from(!has_waited));
+            if let Some(session) = connection.session() {
+                session.wait = Some(wait);
+            }
             return Flow::Pause;
         }
     }
@@ -120,8 +126,8 @@ impl Dispatch<'_> {
             self.counters().stale.add(1);
             return Outcome::Done;
         }
-        if entry.phase == Phase::Joining || self.is_full() {
-            return Outcome::Pause;
+        if let Some(wait) = self.wait(Some(entry)) {
+            return Outcome::Pause(wait);
         }
         let inbound = Inbound {
             event: SmolStr::new(&self.message.event),
@@ -129,7 +135,7 @@ impl Dispatch<'_> {
             payload: entry.membership.link.payload(self.message.payload),
         };
         if let Err(SendError::Full(_)) = entry.inbox.cast(inbound) {
-            return Outcome::Pause;
+            return Outcome::Pause(Wait::Mailbox);
         }
         // A channel that has just ended takes nothing more; the client is about to hear of it.
         if self.message.event == "phx_leave" {
@@ -144,14 +150,17 @@ impl Dispatch<'_> {
         join_ref.is_some() && join_ref != entry.membership.join_ref()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        let Limits {
-            messages_in_flight_max,
-            bytes_in_flight_max,
-            ..
-        } = self.socket.limits;
-        let flight = self.session.flight();
-        flight.is_some_and(|flight| flight.is_full(messages_in_flight_max, bytes_in_flight_max))
+    /// Why a message for this channel, or for one that is to be, cannot be taken now.
+    pub(super) fn wait(&self, entry: Option<&ChannelEntry>) -> Option<Wait> {
+        match entry {
+            Some(entry) if entry.phase == Phase::Joining => {
+                Some(Wait::Join(entry.membership.number))
+            }
+            _ => self
+                .session
+                .is_full(&self.socket.limits)
+                .then_some(Wait::Flight),
+        }
     }
 
     pub(super) fn unmatched(&self) -> Outcome {

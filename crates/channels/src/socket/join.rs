@@ -20,9 +20,9 @@ impl Dispatch<'_> {
             self.counters().joins_refused.add(1);
             return self.answer(self.message.join_ref.as_deref(), "error", reason);
         }
-        let is_joining = |position: usize| self.session.channels[position].phase == Phase::Joining;
-        if position.is_some_and(is_joining) || self.is_full() {
-            return Outcome::Pause;
+        let present = position.map(|position| &self.session.channels[position]);
+        if let Some(wait) = self.wait(present) {
+            return Outcome::Pause(wait);
         }
         let predecessor = position.map(|position| self.retire(position));
         let membership = self.new_membership(prefix);

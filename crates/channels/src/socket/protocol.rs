@@ -252,7 +252,8 @@ impl ChannelsProtocol {
             .add(deliveries);
     }
 
-    /// The reply first, then the end of a channel that was replaced, then broadcasts.
+    /// Subscribes, then sends the reply and the end of a channel that was replaced. Broadcasts
+    /// are commands too, so none comes in between.
     fn joined(
         &self,
         local: &mut Local,
@@ -261,7 +262,6 @@ impl ChannelsProtocol {
         reply: &Frame,
     ) {
         let connection = membership.link.connection;
-        io.send(connection, reply);
         let counters = self.endpoint.shard_counters(local.shard);
         counters.joins_accepted.add(1);
         let Some(session) = io.session(connection) else {
@@ -276,10 +276,11 @@ impl ChannelsProtocol {
             number: membership.number,
         };
         let table = local.table(membership.link.version);
-        entry.phase = Phase::Joined;
         entry.seat = Some(table.join(membership.topic.shared(), listener));
+        entry.phase = Phase::Joined;
         let previous = entry.previous.take();
         counters.channels.add(1);
+        io.send(connection, reply);
         if let Some(previous) = previous {
             io.send(connection, &previous.membership.close_frame());
         }

@@ -12,12 +12,15 @@ use crate::channel::flight::Flight;
 use crate::channel::inbox::Inbound;
 use crate::channel::membership::{Link, Membership};
 use crate::endpoint::Endpoint;
+use crate::limits::Limits;
 use crate::vsn::Version;
 
 /// What a shard keeps about a connection, behind one pointer.
 pub struct Session {
     pub(crate) mount: u16,
     pub(crate) version: Version,
+    /// What the message that the connection offers again and again waits for.
+    pub(crate) wait: Option<Wait>,
     /// Made at the first join, and kept with what the connect hook has assigned.
     link: Option<Arc<Link>>,
     pub(crate) channels: SmallVec<[ChannelEntry; 1]>,
@@ -33,6 +36,17 @@ pub(crate) struct ChannelEntry {
     pub(crate) seat: Option<Seat>,
     /// The channel that this one replaces, until the client has been told of its end.
     pub(crate) previous: Option<Box<Previous>>,
+}
+
+/// Why a message could not be taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Too much of the connection is in flight.
+    Flight,
+    /// The channel with this number is joining.
+    Join(u32),
+    /// The channel's mailbox is full.
+    Mailbox,
 }
 
 /// How far a channel is.
@@ -58,6 +72,7 @@ impl Session {
         Box::new(Self {
             mount,
             version,
+            wait: None,
             link: None,
             channels: SmallVec::new(),
         })
@@ -107,8 +122,24 @@ impl Session {
         })
     }
 
-    pub(crate) fn flight(&self) -> Option<&Flight> {
-        self.link.as_ref().map(|link| &link.flight)
+    /// Whether too much of the connection is in flight.
+    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
+        self.link.as_ref().is_some_and(|link| {
+            link.flight
+                .is_full(limits.messages_in_flight_max, limits.bytes_in_flight_max)
+        })
+    }
+
+    /// Whether the message that could not be taken cannot be taken still, as far as that can be
+    /// told without reading it: it may be long, and it is offered every millisecond.
+    pub(crate) fn must_wait(&self, limits: &Limits) -> bool {
+        match self.wait {
+            Some(Wait::Flight) => self.is_full(limits),
+            Some(Wait::Join(number)) => self
+                .position_of(number)
+                .is_some_and(|position| self.channels[position].phase == Phase::Joining),
+            Some(Wait::Mailbox) | None => false,
+        }
     }
 
     pub(crate) fn position(&self, topic: &str) -> Option<usize> {

@@ -50,6 +50,8 @@ impl Channel for Room {
             Some("push") => cx.push("hello", &json!({"rest": topic.rest()})),
             Some("answer") => return Ok(Joined::new(room).reply(json!({"topic": topic.as_str()}))),
             Some("wait") => room.pass_gate().await,
+            Some("refuse") => return Err(Refusal::new("not now")),
+            Some("crash") => panic!("crash"),
             _ => {}
         }
         Ok(room.into())

@@ -139,8 +139,10 @@ mod models {
     }
 
     fn reply(node: &Shared) {
+        // SAFETY: Loom has just checked that nobody else is inside.
         node.outcome.with_mut(|outcome| unsafe { *outcome = 7 });
         if node.state.publish() {
+            // SAFETY: Loom has just checked that nobody else is inside.
             let waker = node.waker.with(|waker| unsafe { *waker });
             assert_ne!(waker, 0, "woke an empty slot");
             node.woken.store(waker as usize, Lax);
@@ -154,12 +156,14 @@ mod models {
         if !state.has_outcome() {
             let free = !state.is_waiting() || state.stop_waiting();
             if free {
+                // SAFETY: Loom has just checked that nobody else is inside.
                 node.waker.with_mut(|slot| unsafe { *slot = waker });
                 if state.wait() {
                     return false;
                 }
             }
         }
+        // SAFETY: Loom has just checked that nobody else is inside.
         assert_eq!(node.outcome.with(|outcome| unsafe { *outcome }), 7);
         state.take();
         true

@@ -1,8 +1,9 @@
 //! Beginnings and ends of incarnations.
 //!
-//! An incarnation ends exactly once: future dropped, state dropped, pid retired, watchers told. What
-//! follows depends on whether somebody supervises the cell: a child becomes vacant, keeps its mail
-//! and waits for its supervisor; every other cell is closed and its mail fails with the reason.
+//! An incarnation ends exactly once: future dropped, state dropped, pid retired, watchers told.
+//! What follows depends on whether somebody supervises the cell: a child becomes vacant, keeps its
+//! mail and waits for its supervisor; every other cell is closed and its mail fails with the
+//! reason.
 
 use super::future::{self, Completion, Ran, drive};
 use super::node::state_of;
@@ -25,7 +26,7 @@ pub(crate) struct InitDone<A>(PhantomData<fn(A)>);
 impl<A: Actor> Completion<Result<A, ExitReason>> for InitDone<A> {
     #[inline]
     unsafe fn complete(self, cell: NonNull<Header>, value: Result<A, ExitReason>) {
-        // SAFETY: owner.
+        // SAFETY: S2, we own the cell.
         let header = unsafe { cell.as_ref() };
         match value {
             Ok(state) => {
@@ -57,7 +58,7 @@ pub(crate) unsafe fn begin_init<A: Actor>(
     worker: &Worker,
     args: A::Args,
 ) -> Ran {
-    // SAFETY: by the caller's word.
+    // SAFETY: what this needs is what the caller has promised.
     unsafe {
         drive::<A, _, _>(cell, worker, InitDone(PhantomData), |_, cx| {
             A::init(args, cx)
@@ -70,7 +71,7 @@ struct TerminateDone(Arc<ExitReason>);
 
 impl Completion<()> for TerminateDone {
     unsafe fn complete(self, cell: NonNull<Header>, (): ()) {
-        // SAFETY: owner.
+        // SAFETY: S2, we own the cell.
         let header = unsafe { cell.as_ref() };
         header.flags.set(FINISH);
         drop(self.0);
@@ -104,7 +105,7 @@ pub(crate) unsafe fn begin_terminate<A: Actor>(
 /// # Safety
 /// Owner only, phase Vacant.
 pub(crate) unsafe fn start_incarnation(cell: NonNull<Header>, worker: &Worker) -> bool {
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     header.phase.set(Phase::Starting);
     header.flags.set(0);
@@ -131,7 +132,7 @@ pub(crate) unsafe fn end_incarnation(
     worker: Option<&Worker>,
     reason: &ExitReason,
 ) -> Turn {
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
         header.side_or_new().future = null_mut();
@@ -166,14 +167,14 @@ pub(crate) unsafe fn end_incarnation(
             Released::Again => Turn::Requeue,
         };
     }
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     unsafe { finish(cell, worker) };
     Turn::Done
 }
 
 /// Asks the supervisor. False: there is none who could answer.
 unsafe fn become_vacant(cell: NonNull<Header>, reason: &ExitReason) -> bool {
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let closing = header.signals.load(Acquire) & CLOSE != 0;
     let core = header.table().core();
@@ -189,9 +190,9 @@ unsafe fn become_vacant(cell: NonNull<Header>, reason: &ExitReason) -> bool {
         return false;
     };
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     unsafe { tell_watchers(cell, pid, reason) };
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     unsafe { fail_requests_of_incarnation(cell, reason) };
     tell(
         &parent,
@@ -204,7 +205,7 @@ unsafe fn become_vacant(cell: NonNull<Header>, reason: &ExitReason) -> bool {
 }
 
 unsafe fn tell_watchers(cell: NonNull<Header>, pid: Pid, reason: &ExitReason) {
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let Some(relations) = header.side().and_then(|side| side.relations.take()) else {
         return;
@@ -219,7 +220,7 @@ unsafe fn tell_watchers(cell: NonNull<Header>, pid: Pid, reason: &ExitReason) {
 unsafe fn fail_requests_of_incarnation(cell: NonNull<Header>, reason: &ExitReason) {
     // SAFETY: owner: the mail taken is ours (S4).
     let header = unsafe { cell.as_ref() };
-    // SAFETY: as above.
+    // SAFETY: S2, as above.
     let newer = unsafe { reverse(header.word.take()) };
     let mut link: *mut *mut super::node::Node = header.local.as_ptr();
     // SAFETY: `local` and the nodes are the owner's; `link` always points at the pointer to the
@@ -246,12 +247,12 @@ unsafe fn fail_requests_of_incarnation(cell: NonNull<Header>, reason: &ExitReaso
 /// # Safety
 /// Owner only; the caller must not touch the cell afterwards.
 pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let core = header.table().core();
     // Keeps the cell alive while it is taken apart, unless nobody else can free it anyway.
     let last = header.word.no_references();
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let guard = (!last).then(|| unsafe { Counted::of_owner(cell) });
     let reason = header
         .side()
@@ -267,7 +268,7 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
         core.names.forget(cell);
     }
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     unsafe { tell_watchers(cell, pid, &reason) };
     for list in [header.local.replace(null_mut()), newer] {
         // SAFETY: S4.

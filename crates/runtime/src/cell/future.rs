@@ -280,7 +280,7 @@ unsafe fn abandon_typed<A: Actor, F: Future, D: Completion<F::Output>>(
 /// # Safety
 /// Owner only; the block is attached to this cell.
 pub(crate) unsafe fn poll(cell: NonNull<Header>, block: NonNull<Block>) -> Ran {
-    // SAFETY: by the caller's word.
+    // SAFETY: what this needs is what the caller has promised.
     unsafe { (block.as_ref().operations.poll)(cell, block) }
 }
 
@@ -299,9 +299,9 @@ pub(crate) unsafe fn recycle(worker: &Worker, block: NonNull<Block>) {
 /// # Safety
 /// The caller owns the block and nothing else refers to it.
 pub(crate) unsafe fn abandon(block: NonNull<Block>, reason: &ExitReason) {
-    // SAFETY: by the caller's word.
+    // SAFETY: what this needs is what the caller has promised.
     let (operations, class) = unsafe { (block.as_ref().operations, block.as_ref().class) };
-    // SAFETY: by the caller's word.
+    // SAFETY: what this needs is what the caller has promised.
     unsafe { (operations.abandon)(block, reason) };
     free_block(block, class, operations.layout);
 }

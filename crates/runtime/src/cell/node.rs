@@ -64,7 +64,7 @@ impl<M: Message> CastNode<M> {
     /// # Safety
     /// The node was made by [`allocate`](Self::allocate) for this `M` and is the caller's.
     pub(crate) unsafe fn into_message(node: NonNull<Node>) -> M {
-        // SAFETY: by the caller's word.
+        // SAFETY: what this needs is what the caller has promised.
         unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) }.message
     }
 }

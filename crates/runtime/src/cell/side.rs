@@ -132,7 +132,7 @@ impl WatchNode {
 unsafe fn run_watch(cell: NonNull<Header>, node: NonNull<Node>, _worker: &Worker) -> Ran {
     // SAFETY: S4.
     let watch = unsafe { WatchNode::take(node) };
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let core = header.table().core();
     if core.pids.of(cell) == Some(watch.target) {
@@ -152,7 +152,7 @@ unsafe fn run_watch(cell: NonNull<Header>, node: NonNull<Node>, _worker: &Worker
 unsafe fn drop_watch(node: NonNull<Node>, reason: &ExitReason) {
     // SAFETY: S4; the core outlives the cell in whose mail this node waited.
     let watch = unsafe { WatchNode::take(node) };
-    // SAFETY: as above.
+    // SAFETY: S2, as above.
     watch
         .watcher
         .tell(unsafe { watch.core.as_ref() }, watch.target, reason);
@@ -184,7 +184,7 @@ impl UnwatchNode {
 unsafe fn run_unwatch(cell: NonNull<Header>, node: NonNull<Node>, _worker: &Worker) -> Ran {
     // SAFETY: S4.
     let unwatch = unsafe { Box::from_raw(node.cast::<UnwatchNode>().as_ptr()) };
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let side = unsafe { cell.as_ref() }.side();
     if let Some(relations) = side.and_then(|side| side.relations.as_mut()) {
         relations.watchers.retain(|watcher| {
@@ -211,7 +211,7 @@ pub(crate) fn allocate_stop() -> NonNull<Node> {
 }
 
 unsafe fn run_stop(cell: NonNull<Header>, node: NonNull<Node>, _worker: &Worker) -> Ran {
-    // SAFETY: S4; owner.
+    // SAFETY: S4 and S2, we own the cell and its node.
     unsafe {
         drop(Box::from_raw(node.as_ptr()));
         cell.as_ref().request_stop(ExitReason::Normal);

@@ -29,7 +29,7 @@ pub(crate) enum Turn {
 /// # Safety
 /// The caller owns the cell.
 pub(crate) unsafe fn run(cell: NonNull<Header>, worker: &Worker) -> Turn {
-    // SAFETY: by the caller's word.
+    // SAFETY: what this needs is what the caller has promised.
     match crate::panic::catch(|| unsafe { turn(cell, worker) }) {
         Ok(turn) => turn,
         Err(reason) => {
@@ -42,7 +42,7 @@ pub(crate) unsafe fn run(cell: NonNull<Header>, worker: &Worker) -> Turn {
 
 /// The incarnation panicked: whoever waited for the poisonous message gets the crash.
 unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -> Turn {
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     if let Some(block) = worker.take_inflight() {
         if let Some(side) = header.side()
@@ -54,7 +54,7 @@ unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -
         unsafe { future::abandon(block, reason) };
     }
     header.table().count(Some(worker), Count::Crashes, 1);
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     unsafe { end_incarnation(cell, Some(worker), reason) }
 }
 
@@ -70,13 +70,13 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
     let mut budget = BUDGET;
     let turn = loop {
         if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE) != 0 {
-            // SAFETY: owner.
+            // SAFETY: S2, we own the cell.
             if let Some(turn) = unsafe { signals(cell, worker) } {
                 break turn;
             }
         }
         if header.flags.get() != 0 {
-            // SAFETY: owner.
+            // SAFETY: S2, we own the cell.
             break unsafe { stop(cell, worker) };
         }
         if header.phase.get() == Phase::Vacant {
@@ -131,7 +131,7 @@ pub(crate) unsafe fn reverse(newest: u64) -> *mut Node {
     let mut rest: *mut Node = std::ptr::with_exposed_provenance_mut(newest as usize);
     let mut ordered = null_mut();
     while !rest.is_null() {
-        // SAFETY: by the caller's word.
+        // SAFETY: what this needs is what the caller has promised.
         unsafe {
             let next = (*rest).next;
             (*rest).next = ordered;
@@ -155,7 +155,7 @@ unsafe fn resume(
     worker: &Worker,
     block: NonNull<future::Block>,
 ) -> Option<Turn> {
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let killed = header.signals.load(Relaxed) & KILL != 0;
     let woken = header.word.begin_poll();
@@ -186,25 +186,25 @@ unsafe fn resume(
 
 /// Looks at what was asked from outside. `None`: go on.
 unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let set = header
         .signals
         .fetch_and(!(SHUTDOWN | KILL | RESTART), AcqRel);
     if header.phase.get() == Phase::Vacant {
         if set & CLOSE != 0 {
-            // SAFETY: owner, and the incarnation is over.
+            // SAFETY: S2, we own the cell, and the incarnation is over.
             unsafe { finish(cell, Some(worker)) };
             return Some(Turn::Done);
         }
         if set & RESTART != 0 {
-            // SAFETY: owner, vacant.
+            // SAFETY: S2, we own the cell, which is vacant.
             return unsafe { start_incarnation(cell, worker) }.then(|| suspend(header));
         }
         return None;
     }
     if set & KILL != 0 {
-        // SAFETY: owner.
+        // SAFETY: S2, we own the cell.
         return Some(unsafe { end_incarnation(cell, Some(worker), &ExitReason::Killed) });
     }
     match header.phase.get() {
@@ -212,7 +212,7 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
             header.request_stop(ExitReason::Shutdown);
         }
         Phase::Starting if set & (SHUTDOWN | CLOSE) != 0 => {
-            // SAFETY: owner.
+            // SAFETY: S2, we own the cell.
             return Some(unsafe { end_incarnation(cell, Some(worker), &ExitReason::Shutdown) });
         }
         _ => {}
@@ -222,7 +222,7 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
 
 /// The actor stops: `terminate` first, unless that has run.
 unsafe fn stop(cell: NonNull<Header>, worker: &Worker) -> Turn {
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let reason = header
         .side()
@@ -237,6 +237,6 @@ unsafe fn stop(cell: NonNull<Header>, worker: &Worker) -> Turn {
             return suspend(header);
         }
     }
-    // SAFETY: owner.
+    // SAFETY: S2, we own the cell.
     unsafe { end_incarnation(cell, Some(worker), &reason) }
 }

@@ -147,6 +147,7 @@ fn end(cell: &Cell) {
     if !no_references {
         self_reference(cell);
     }
+    // SAFETY: Loom has just checked that nobody else is inside.
     cell.private
         .with_mut(|private| unsafe { (*private).suspended = false });
     let waiting = list(cell.word.close()).len();
@@ -176,6 +177,7 @@ fn look_at_signal(cell: &Cell) {
 /// False: enqueue and run again.
 fn turn_once(cell: &Cell) -> bool {
     alive(cell);
+    // SAFETY: Loom has just checked that nobody else is inside.
     if cell.private.with(|private| unsafe { (*private).suspended }) {
         if !cell.word.begin_poll() && cell.word.no_references() {
             end(cell);
@@ -184,6 +186,7 @@ fn turn_once(cell: &Cell) -> bool {
         if *cell.waker.lock().unwrap() {
             return cell.word.suspend() == Released::Idle;
         }
+        // SAFETY: Loom has just checked that nobody else is inside.
         cell.private
             .with_mut(|private| unsafe { (*private).suspended = false });
         cell.handled.fetch_add(1, Lax);
@@ -220,6 +223,7 @@ fn turn_once(cell: &Cell) -> bool {
                     assert_eq!(position + 1, count, "models send a suspension last");
                     self_reference(cell);
                     *cell.waker.lock().unwrap() = true;
+                    // SAFETY: Loom has just checked that nobody else is inside.
                     cell.private
                         .with_mut(|private| unsafe { (*private).suspended = true });
                     return cell.word.suspend() == Released::Idle;

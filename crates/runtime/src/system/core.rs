@@ -65,7 +65,7 @@ pub(crate) struct Core {
 
 // SAFETY: everything inside is synchronised; the type tables are immutable but for their atomics.
 unsafe impl Send for Core {}
-// SAFETY: as above.
+// SAFETY: S2, as above.
 unsafe impl Sync for Core {}
 
 pub(crate) struct Settings {

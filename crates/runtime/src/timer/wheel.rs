@@ -1,8 +1,9 @@
 //! A hierarchical timing wheel: six levels of 64 slots, one tick a millisecond.
 //!
-//! A timer lies at the level of the highest base-64 digit in which its deadline differs from now, so
-//! starting and cancelling are a few writes, and a timer moves at most five times before it fires.
-//! The reach is 64⁶ ms, two years; later deadlines are held back at the rim and move on from there.
+//! A timer lies at the level of the highest base-64 digit in which its deadline differs from now,
+//! so starting and cancelling are a few writes, and a timer moves at most five times before it
+//! fires. The reach is 64⁶ ms, two years; later deadlines are held back at the rim and move on from
+//! there.
 
 pub(crate) const LEVELS: usize = 6;
 const SLOTS: usize = 64;
