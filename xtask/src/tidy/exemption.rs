@@ -27,6 +27,9 @@ struct Exemption<'a> {
 
 /// Takes away what is exempted and adds what is wrong with the exemptions.
 pub(crate) fn apply(file: &File, findings: Vec<Finding>) -> Vec<Finding> {
+    if file.extension() != "rs" {
+        return findings;
+    }
     let exemptions: Vec<_> = parse(&file.text).collect();
     let covers = |exemption: &Exemption<'_>, finding: &Finding| {
         exemption.rule == finding.rule
@@ -87,6 +90,17 @@ mod tests {
     fn a_reasoned_exemption_takes_its_finding_away() {
         let file = file("// tidy: allow(line-width): a table is easier to read whole\nlong\n");
         assert_eq!(apply(&file, vec![finding(&file, "line-width")]), []);
+    }
+
+    #[test]
+    fn only_rust_is_exempted_by_comments() {
+        let text = "// tidy: allow(line-width): a table is easier to read whole\n".into();
+        let file = File {
+            path: "a.md".into(),
+            text,
+        };
+        assert_eq!(apply(&file, vec![finding(&file, "line-width")]).len(), 1);
+        assert_eq!(apply(&file, vec![]), []);
     }
 
     #[test]
