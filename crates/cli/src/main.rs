@@ -10,10 +10,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Actors are small and many, and their messages are freed by other threads than those that made
-/// them: both are what this allocator is good at.
+/// Gives memory back after a storm, which is what `vaxel bench sockets --case storm` measures; how it
+/// is set up stands in `.cargo/config.toml`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A realtime backend in one binary: actors, channels that speak Phoenix's protocol, and the
 /// benchmarks that measure both.
