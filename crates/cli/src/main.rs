@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Gives memory back after a storm, which is what `vaxel bench sockets --case storm` measures; how it
-/// is set up stands in `.cargo/config.toml`.
+/// Gives memory back after a storm, which is what `vaxel bench sockets --case storm` measures; how
+/// it is set up stands in `.cargo/config.toml`.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

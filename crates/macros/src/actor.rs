@@ -1,7 +1,7 @@
 //! `#[actor]`: read the block, then write what it stands for.
 //!
 //! [`block`] reads the whole block and collects every mistake rather than the first;
-//! [`function`] reads one signature; [`types`] judges and rewrites the types in it; [`write`]
+//! [`function`] reads one signature; [`types`] judges and rewrites the types in it; [`mod@write`]
 //! produces the code. When something is wrong the block itself is still written out, without its
 //! markers, so that the compiler reports our errors and not their echoes.
 

@@ -1,6 +1,6 @@
 //! The attribute macros of Vaxel.
 //!
-//! * [`actor`] turns an `impl` block into an actor: message types, trait implementations and a
+//! * [`actor`](macro@actor) turns an `impl` block into an actor: message types, trait implementations and a
 //!   typed reference.
 //! * [`Message`](macro@Message) derives the trait of the same name for a message that several
 //!   actors understand.
