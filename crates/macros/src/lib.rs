@@ -1,7 +1,7 @@
 //! The attribute macros of Vaxel.
 //!
-//! * [`actor`](macro@actor) turns an `impl` block into an actor: message types, trait implementations and a
-//!   typed reference.
+//! * [`actor`](macro@actor) turns an `impl` block into an actor: message types, trait
+//!   implementations and a typed reference.
 //! * [`Message`](macro@Message) derives the trait of the same name for a message that several
 //!   actors understand.
 //! * [`main`] runs an async `main` inside an actor system with tokio beside it.
