@@ -66,6 +66,12 @@ pub(super) const STAGES: &[Stage] = &[
         run: miri,
     },
     Stage {
+        name: "sanitizer",
+        what: "the runtime under an address and leak sanitizer",
+        limit_minutes: 15,
+        run: sanitizer,
+    },
+    Stage {
         name: "release",
         what: "the release build",
         limit_minutes: 20,
@@ -204,6 +210,34 @@ fn miri(session: &mut Session) -> Result<Outcome> {
     );
     // Each case is some hundred times slower than natively.
     command.env("PROPTEST_CASES", "4");
+    let outcome = session.check(command)?;
+    Ok(no_tests_is_a_failure(session, outcome, "no test ran"))
+}
+
+/// The storm passes through every path of a cell's life; the sanitizer sees what it touches and
+/// what it leaves behind.
+fn sanitizer(session: &mut Session) -> Result<Outcome> {
+    need!(tools::sanitizer(session));
+    let arguments = [
+        "+nightly",
+        "test",
+        "--locked",
+        "-p",
+        "vaxel-runtime",
+        "--target",
+        tools::SANITIZER_TARGET,
+        "--test",
+        "storm",
+        "--test",
+        "actors",
+    ];
+    let mut command = session.command("cargo", arguments);
+    own_target(session, &mut command, "sanitizer");
+    command
+        .env_remove("RUSTC")
+        .env_remove("RUSTDOC")
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env("RUSTFLAGS", "-Zsanitizer=address");
     let outcome = session.check(command)?;
     Ok(no_tests_is_a_failure(session, outcome, "no test ran"))
 }

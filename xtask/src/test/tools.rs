@@ -81,6 +81,27 @@ pub(super) fn miri(session: &mut Session) -> Found<()> {
     })
 }
 
+/// Where the sanitizer runs; its runtime comes with the toolchain.
+pub(super) const SANITIZER_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A nightly toolchain for this target, which is used when present and never installed.
+pub(super) fn sanitizer(session: &mut Session) -> Found<()> {
+    let is_target = cfg!(all(
+        target_arch = "x86_64",
+        target_os = "linux",
+        target_env = "gnu"
+    ));
+    Ok(
+        match is_target && answers(session, "cargo", &["+nightly", "--version"]) {
+            true => Ok(()),
+            false => Err(Missing(
+                "no nightly toolchain for x86_64 Linux (rustup toolchain install nightly)"
+                    .to_owned(),
+            )),
+        },
+    )
+}
+
 /// Node in a version that the suites can use.
 pub(super) fn node(session: &mut Session) -> Found<String> {
     let Some(version) = output(session, "node", &["--version"]) else {
