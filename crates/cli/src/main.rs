@@ -18,8 +18,16 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// A realtime backend in one binary: actors, channels that speak Phoenix's protocol, and the
 /// benchmarks that measure both.
 #[derive(Debug, Parser)]
-#[command(name = "vaxel", version, max_term_width = 100)]
+#[command(
+    name = "vaxel",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 struct Cli {
+    /// Without a command these are the demo's.
+    #[command(flatten)]
+    demo: demo::args::DemoArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -35,8 +43,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        None => demo::run(demo::args::DemoArgs::default()),
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => demo::run(cli.demo),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Bench(args)) => bench::run(args),
     };

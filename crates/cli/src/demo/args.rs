@@ -21,13 +21,3 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
 }
-
-impl Default for DemoArgs {
-    fn default() -> Self {
-        Self {
-            listen: LISTEN_DEFAULT,
-            shards: None,
-            workers: None,
-        }
-    }
-}
