@@ -407,7 +407,11 @@ impl SystemBuilder {
             on_event: self.on_event,
             around_worker: self.around_worker,
         };
-        let core = Box::leak(Box::new(Core::new(settings)));
+        // One pointer from the box on: a unique borrow made after threads read the core would end
+        // their right to read it.
+        let pointer = NonNull::from(Box::leak(Box::new(Core::new(settings))));
+        // SAFETY: just leaked; it is freed only when the last handle, thread and cell are gone.
+        let core = unsafe { pointer.as_ref() };
         let mut started = (0..core.workers).all(|_| core.start_worker());
         let name = core.name.clone();
         started &= core.start_thread(format!("{name}-timer"), |core| core.timers.drive(core));
@@ -416,9 +420,7 @@ impl SystemBuilder {
                 core.start_thread(format!("{name}-watchdog"), |core| core.watchdog.watch(core));
         }
         assert!(started, "the operating system refuses threads");
-        System {
-            core: NonNull::from(core),
-        }
+        System { core: pointer }
     }
 }
 
