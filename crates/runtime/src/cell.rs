@@ -11,8 +11,8 @@
 //! - **S2.** `phase`, `flags`, `local`, `side` and the state are touched by the owner of `SCHED`
 //!   alone; ownership moves through the state word and the run queues, which order memory.
 //! - **S3.** The state is initialised exactly in the phases `Running` and `Stopping`.
-//! - **S4.** A node taken from the word belongs to who took it: the owner, or who declares the actor
-//!   dead. It is consumed by exactly one of its operations `run` and `drop`.
+//! - **S4.** A node taken from the word belongs to who took it: the owner, or who declares the
+//!   actor dead. It is consumed by exactly one of its operations `run` and `drop`.
 //! - **S5.** A future block never moves from its first poll to its drop, and is polled and dropped
 //!   by the owner alone. It borrows the state and its own context, both of which outlive it: it is
 //!   dropped before the state is.

@@ -188,7 +188,7 @@ impl Child {
         let (exit, counted) = (Exit::new(), self.counted());
         watch(counted, pid, Watcher::Future(exit.slot()));
         // The request may have come after the end, to a vacant cell, where it would lie until the
-        // next incarnation. Who finds the pid retired answers in its place; the first answer counts.
+        // next incarnation. Who finds the pid retired answers in its place; the first one counts.
         let core = counted.header().table().core();
         if core.pids.of(counted.cell()) != Some(pid) {
             exit.slot().set(ExitReason::NoProcess);
