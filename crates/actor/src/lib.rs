@@ -41,7 +41,12 @@
 mod beside_tokio;
 mod call;
 mod durations;
+mod holders;
+mod incarnation;
+pub mod process_group;
 mod program;
+mod reference;
+pub mod registry;
 pub mod supervisor;
 
 #[doc(hidden)]
@@ -51,7 +56,10 @@ pub mod __macro;
 pub use beside_tokio::system_beside;
 pub use call::Call;
 pub use durations::{millis, secs};
+pub use process_group::ProcessGroups;
 pub use program::Program;
+pub use reference::Reference;
+pub use registry::Registry;
 pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, SupervisorRef};
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
