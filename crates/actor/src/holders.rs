@@ -43,10 +43,16 @@ pub(crate) trait Observer<K, R, V>: Send + Sync + 'static {
     fn removed(&self, key: &K, entries: &[Entry<R, V>]);
 }
 
+type Slots<K, R, V> = HashMap<K, Slot<R, V>>;
+type Records<K> = HashMap<Pid, Record<K>>;
+
+/// Keys with the entries of each.
+pub(crate) type Listed<K, R, V> = Vec<(K, Entries<R, V>)>;
+
 pub(crate) struct Table<K, R, V, O> {
     hasher: RandomState,
-    partitions: Box<[RwLock<HashMap<K, Slot<R, V>>>]>,
-    records: Box<[Mutex<HashMap<Pid, Record<K>>>]>,
+    partitions: Box<[RwLock<Slots<K, R, V>>]>,
+    records: Box<[Mutex<Records<K>>]>,
     count: AtomicUsize,
     pub(crate) observer: O,
 }
@@ -80,23 +86,23 @@ impl<K: Key, R: Reference, V: Value, O: Observer<K, R, V>> Table<K, R, V, O> {
         })
     }
 
-    fn partition<Q: Hash + ?Sized>(&self, key: &Q) -> &RwLock<HashMap<K, Slot<R, V>>> {
+    fn partition<Q: Hash + ?Sized>(&self, key: &Q) -> &RwLock<Slots<K, R, V>> {
         // The maps hash for themselves with seeds of their own: these are the bits of another hash.
         let hash = self.hasher.hash_one(key) as usize;
         &self.partitions[hash % self.partitions.len()]
     }
 
-    fn write<Q: Hash + ?Sized>(&self, key: &Q) -> RwLockWriteGuard<'_, HashMap<K, Slot<R, V>>> {
+    fn write<Q: Hash + ?Sized>(&self, key: &Q) -> RwLockWriteGuard<'_, Slots<K, R, V>> {
         let lock = self.partition(key);
         lock.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<Q: Hash + ?Sized>(&self, key: &Q) -> RwLockReadGuard<'_, HashMap<K, Slot<R, V>>> {
+    fn read<Q: Hash + ?Sized>(&self, key: &Q) -> RwLockReadGuard<'_, Slots<K, R, V>> {
         let lock = self.partition(key);
         lock.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn records(&self, pid: Pid) -> MutexGuard<'_, HashMap<Pid, Record<K>>> {
+    fn records(&self, pid: Pid) -> MutexGuard<'_, Records<K>> {
         let hash = self.hasher.hash_one(pid) as usize;
         let lock = &self.records[hash % self.records.len()];
         lock.lock().unwrap_or_else(PoisonError::into_inner)
@@ -285,7 +291,7 @@ impl<K: Key, R: Reference, V: Value, O: Observer<K, R, V>> Table<K, R, V, O> {
     }
 
     /// All keys with their entries, and what `then` makes of them while no change can happen.
-    pub(crate) fn all_then<T>(&self, then: impl FnOnce() -> T) -> (Vec<(K, Entries<R, V>)>, T) {
+    pub(crate) fn all_then<T>(&self, then: impl FnOnce() -> T) -> (Listed<K, R, V>, T) {
         let locked: Vec<_> = self
             .partitions
             .iter()

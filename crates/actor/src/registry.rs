@@ -91,9 +91,11 @@ pub const PARTITIONS_MAX: usize = 4096;
 /// `K` is the key, `R` the kind of reference handed out, `V` what stands beside it. See the
 /// [module](self).
 pub struct Registry<K: Key, R: Reference, V: Value = ()> {
-    table: Arc<Table<K, R, V, Listeners<K, R, V>>>,
+    table: Arc<Entered<K, R, V>>,
     is_unique: bool,
 }
+
+type Entered<K, R, V> = Table<K, R, V, Listeners<K, R, V>>;
 
 /// An actor could not be registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use vaxel_runtime::Recipient;
+use vaxel_runtime::{Message, Recipient};
 
-use super::event::{Listeners, RegistryEvent};
+use super::event::{Listener, Listeners, RegistryEvent};
 use super::{Key, PARTITIONS, PARTITIONS_MAX, Registry, Value};
 use crate::holders::Table;
 use crate::reference::Reference;
@@ -60,15 +60,18 @@ impl<K: Key, R: Reference, V: Value> RegistryBuilder<K, R, V> {
     pub fn build(self) -> Registry<K, R, V> {
         let listeners = Listeners {
             name: self.name,
-            list: self
-                .listeners
-                .into_iter()
-                .map(|listener| (listener, AtomicU64::new(0)))
-                .collect(),
+            list: self.listeners.into_iter().map(unmissed).collect(),
         };
         Registry {
             table: Table::new(self.partitions, listeners),
             is_unique: self.is_unique,
         }
+    }
+}
+
+fn unmissed<M: Message>(to: Recipient<M>) -> Listener<M> {
+    Listener {
+        to,
+        missed: AtomicU64::new(0),
     }
 }

@@ -56,7 +56,13 @@ where
     RegistryEvent<K, R, V>: Message,
 {
     pub(super) name: std::sync::Arc<str>,
-    pub(super) list: Vec<(Recipient<RegistryEvent<K, R, V>>, AtomicU64)>,
+    pub(super) list: Vec<Listener<RegistryEvent<K, R, V>>>,
+}
+
+/// One of them, and how many events it has missed.
+pub(super) struct Listener<M: Message> {
+    pub(super) to: Recipient<M>,
+    pub(super) missed: AtomicU64,
 }
 
 impl<K, R, V> Listeners<K, R, V>
@@ -66,14 +72,14 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn tell(&self, change: impl Fn() -> RegistryChange<K, R, V>) {
-        for (listener, missed) in &self.list {
+        for listener in &self.list {
             let event = RegistryEvent {
                 registry: self.name.clone(),
                 change: change(),
-                missed: missed.load(Relaxed),
+                missed: listener.missed.load(Relaxed),
             };
-            if listener.cast(event).is_err() {
-                missed.fetch_add(1, Relaxed);
+            if listener.to.cast(event).is_err() {
+                listener.missed.fetch_add(1, Relaxed);
             }
         }
     }
