@@ -45,7 +45,8 @@
 //!
 //! # vaxel_actor::Program::new().workers(1).run(async {
 //! let rooms = ProcessGroups::new();
-//! let (ada, grace) = (Player::spawn("lobby", rooms.clone()), Player::spawn("lobby", rooms.clone()));
+//! let ada = Player::spawn("lobby", rooms.clone());
+//! let grace = Player::spawn("lobby", rooms.clone());
 //! # (ada.score().await.unwrap(), grace.score().await.unwrap());
 //! let mut total = 0;
 //! for player in &rooms.members("lobby") {

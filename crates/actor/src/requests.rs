@@ -192,8 +192,8 @@ impl<L, T> Requests<L, T> {
         }
     }
 
-    /// Gives all calls up, and returns their labels, in no order. Answers that have arrived and were
-    /// not taken are dropped.
+    /// Gives all calls up, and returns their labels, in no order. Answers that have arrived and
+    /// were not taken are dropped.
     pub fn abandon(&mut self) -> Vec<L> {
         let given_up = std::mem::take(self);
         let waiting = given_up.slots.into_iter().flatten();
