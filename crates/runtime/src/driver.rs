@@ -1,34 +1,7 @@
 //! A system without threads, for tests that decide what happens when.
 //!
-//! A [`Driver`] has the one worker of its system and runs nothing by itself: whoever holds it picks
-//! the next cell among those that may run, gives it one turn of one message on the calling thread,
-//! and moves the time when nothing may run. The same choices give the same run, pids included.
-//! `vaxel-testkit` makes the choices by a seed and is what tests should use.
-//!
-//! # What is the same as in a system with threads
-//! Cells, mailboxes, signals, timers, supervision: all of it is the same code. Only the loop that
-//! picks the next cell is another, so ordinary systems pay nothing for it.
-//!
-//! # What is different
-//! A turn is one message or the rest of one handler, time stands still unless it is moved, and
-//! there is no watchdog: a handler that does not return hangs its test.
-//!
-//! ```
-//! use vaxel_runtime::System;
-//!
-//! let mut driver = System::builder().seed(7).drive();
-//! let system = driver.system().clone();
-//! let answer = system.spawn_future(async { 6 * 7 });
-//! while driver.runnable() > 0 {
-//!     let step = driver.run(0, false);
-//!     println!("{step:?}");
-//! }
-//! let answer = std::pin::pin!(answer);
-//! let waker = std::task::Waker::noop();
-//! let poll = answer.poll(&mut std::task::Context::from_waker(waker));
-//! assert!(matches!(poll, std::task::Poll::Ready(Ok(42))));
-//! # use std::future::Future;
-//! ```
+//! Cells, mailboxes, signals, timers and supervision are the same code as everywhere. Only the loop
+//! that picks the next cell is another one, so ordinary systems pay nothing for it.
 
 use crate::cell::Header;
 use crate::cell::turn::{self, Turn};
@@ -43,7 +16,29 @@ use std::sync::PoisonError;
 /// Turns given to what still runs when a driver is dropped.
 const LAST_TURNS_MAX: usize = 100_000;
 
-/// Holds a system without threads; see the [module](self).
+/// Holds a system without threads, and runs it by hand.
+///
+/// It has the one worker of its system and runs nothing by itself: whoever holds it picks the next
+/// cell among those that may run, gives it one turn on the calling thread, and moves the time when
+/// nothing may run. The same choices give the same run, pids included. The crate `vaxel-testkit`
+/// makes the choices by a seed and is what tests should use.
+///
+/// A turn is one message or the rest of one handler. Time stands still unless it is moved. There is
+/// no watchdog: a handler that does not return hangs its test.
+///
+/// ```
+/// use std::future::Future;
+/// use std::task::{Context, Poll, Waker};
+/// use vaxel_runtime::System;
+///
+/// let mut driver = System::builder().seed(7).drive();
+/// let mut answer = Box::pin(driver.system().spawn_future(async { 6 * 7 }));
+/// while driver.runnable() > 0 {
+///     driver.run(0, false);
+/// }
+/// let poll = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+/// assert_eq!(poll, Poll::Ready(Ok(42)));
+/// ```
 ///
 /// Dropping it ends the system: what may run gets some last turns, and the rest ends without
 /// `terminate`, as after [`System::shutdown`].
@@ -169,8 +164,10 @@ impl Driver {
         };
         let ticks = worker.ticks();
         worker.depth.set(if queue_spawns { DEPTH_MAX } else { 0 });
-        // SAFETY: as above.
-        let turn = worker.enter(|| unsafe { turn::run(cell, worker, 1) });
+        let turn = worker.enter(|| {
+            // SAFETY: the owner gives the turn, and keeps the cell only if told `Requeue`.
+            unsafe { turn::run(cell, worker, 1) }
+        });
         let did = match worker.last_message() {
             _ if worker.ticks() == ticks => Did::Nothing,
             _ if resumes => Did::Resume,

@@ -40,7 +40,7 @@ where
 ///     .seeds(20)
 ///     .delays(Duration::from_millis(1))
 ///     .run(|sim| async move {
-///         sim.sleep(Duration::from_secs(3600)).await;
+///         sim.advance(Duration::from_secs(3600)).await;
 ///         assert!(sim.now().since_start() >= Duration::from_secs(3600));
 ///     });
 /// ```

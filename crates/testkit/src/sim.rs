@@ -131,8 +131,8 @@ impl Sim {
         Probe::spawn(self, Box::new(answer))
     }
 
-    /// Waits for so much virtual time. Everything that can run meanwhile does.
-    pub async fn sleep(&self, duration: Duration) {
+    /// Lets so much virtual time pass. Everything that can run meanwhile does.
+    pub async fn advance(&self, duration: Duration) {
         let _label = self.awaiting(format!("{duration:?} of virtual time"));
         time::sleep(duration).await;
     }

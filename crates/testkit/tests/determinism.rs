@@ -101,7 +101,7 @@ async fn storm(sim: Sim) {
     for (n, root) in roots.iter().enumerate() {
         let _ = root.call(Work(n as u32)).await;
     }
-    sim.sleep(Duration::from_millis(sim.random(20))).await;
+    sim.advance(Duration::from_millis(sim.random(20))).await;
     sim.settle().await;
     sim.note(format_args!("{:?}", notes.take()));
 }
