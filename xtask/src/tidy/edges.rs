@@ -47,7 +47,12 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
             "vaxel-server",
         ],
     ),
-    ("vaxel-cli", &["vaxel", "vaxel-websocket"]),
+    ("vaxel-bench-rows", &[]),
+    ("vaxel-peers", &["vaxel-bench-rows"]),
+    (
+        "vaxel-cli",
+        &["vaxel", "vaxel-bench-rows", "vaxel-websocket"],
+    ),
     ("ticker", &["vaxel"]),
     ("vaxel-conformance", &["vaxel"]),
     ("vaxel-browser", &[]),
