@@ -49,6 +49,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ("vaxel-cli", &["vaxel", "vaxel-websocket"]),
     ("ticker", &["vaxel"]),
     ("vaxel-conformance", &["vaxel"]),
+    ("vaxel-otp", &["vaxel-actor"]),
     ("vaxel-browser", &[]),
     ("xtask", &[]),
 ];
