@@ -157,7 +157,9 @@ pub(super) fn erlang(session: &mut Session) -> Found<()> {
     }
     Ok(match has_erlang(session) {
         true => Ok(()),
-        false => Err(Missing("erlang-base was installed and does not start".to_owned())),
+        false => Err(Missing(
+            "erlang-base was installed and does not start".to_owned(),
+        )),
     })
 }
 
@@ -174,7 +176,13 @@ fn apt_install(session: &mut Session, package: &str) -> Found<()> {
         ))));
     }
     println!("installing {package} with apt-get, since this runs as root");
-    let install = ["install", "-q", "--assume-yes", "--no-install-recommends", package];
+    let install = [
+        "install",
+        "-q",
+        "--assume-yes",
+        "--no-install-recommends",
+        package,
+    ];
     for arguments in [["update", "-q"].as_slice(), &install] {
         let mut command = session.command("apt-get", arguments);
         command.env("DEBIAN_FRONTEND", "noninteractive");

@@ -51,7 +51,10 @@ fn compile(sources: &Path, scratch: &Path) -> io::Result<()> {
 
 /// Takes the traces of all scenarios apart.
 pub(crate) fn read(text: &str) -> Traces {
-    let parts = text.split("== ").skip(1).filter_map(|part| part.split_once('\n'));
+    let parts = text
+        .split("== ")
+        .skip(1)
+        .filter_map(|part| part.split_once('\n'));
     parts
         .map(|(name, trace)| (name.trim().to_owned(), trace.to_owned()))
         .collect()

@@ -26,7 +26,9 @@ enum Verdict {
 pub(crate) fn scratch() -> PathBuf {
     let built = std::env::current_exe().ok();
     let target = built.as_deref().and_then(|path| path.parent()?.parent());
-    target.map_or_else(std::env::temp_dir, PathBuf::from).join("otp")
+    target
+        .map_or_else(std::env::temp_dir, PathBuf::from)
+        .join("otp")
 }
 
 /// Prints what Vaxel shows.
@@ -48,7 +50,10 @@ pub(crate) fn main(names: &[String]) -> Result<bool, Box<dyn Error>> {
     let traces = std::thread::scope(|scope| {
         let running = scope.spawn(|| beam::run(&folder().join("erlang"), &files, &scratch()));
         let shown = driver::run_all(&scenarios);
-        (running.join().expect("the thread only runs a command"), shown)
+        (
+            running.join().expect("the thread only runs a command"),
+            shown,
+        )
     });
     let (beam, vaxel) = (traces.0?, traces.1);
     let verdicts = scenarios.iter().zip(&vaxel).map(|(scenario, shown)| {
@@ -68,8 +73,13 @@ fn sum_up(verdicts: &[Verdict]) -> bool {
     let equal = count(|verdict| matches!(verdict, Verdict::Equal));
     let failed = verdicts.len() - missing - design - equal;
     let word = if failed == 0 { "ok" } else { "FAILED" };
-    println!("\n{equal} equal, {design} different by design, {failed} different, {missing} missing");
-    println!("test result: {word}. {} passed; {failed} failed; {missing} ignored", equal + design);
+    println!(
+        "\n{equal} equal, {design} different by design, {failed} different, {missing} missing"
+    );
+    println!(
+        "test result: {word}. {} passed; {failed} failed; {missing} ignored",
+        equal + design
+    );
     failed == 0
 }
 
@@ -175,8 +185,14 @@ mod tests {
     #[test]
     fn a_difference_by_design_must_be_one() {
         let meant = scenario(Some("addresses survive"));
-        assert_eq!(judge(&meant, "a\n", &shown("a\n")), Verdict::NoLongerDiffers);
+        assert_eq!(
+            judge(&meant, "a\n", &shown("a\n")),
+            Verdict::NoLongerDiffers
+        );
         let verdict = judge(&meant, "a\n", &shown("b\n"));
-        assert_eq!(verdict, Verdict::DiffersByDesign("addresses survive".to_owned()));
+        assert_eq!(
+            verdict,
+            Verdict::DiffersByDesign("addresses survive".to_owned())
+        );
     }
 }

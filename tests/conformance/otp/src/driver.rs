@@ -39,7 +39,9 @@ pub(crate) fn run_all(scenarios: &[Scenario]) -> Vec<Shown> {
                         .position(|other| other.name == scenario.name)
                         .unwrap_or_default();
                     let shown = run(scenario);
-                    *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+                    *results[index]
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner) = Some(shown);
                 }
             });
         }
@@ -58,15 +60,18 @@ fn run(scenario: &Scenario) -> Shown {
     };
     for step in &scenario.steps {
         driver.step(step);
+        if world.state().unsupported().is_some() {
+            break;
+        }
     }
     driver.pause(SETTLE);
     let alive = world.state().alive();
     let names: Vec<&str> = alive.iter().map(|(name, _)| name.as_str()).collect();
     world.note("driver", format!("alive: {}", names.join(" ")));
-    let mut state = world.state();
+    let state = world.state();
     let shown = Shown {
         trace: state.text(),
-        unsupported: state.take_unsupported(),
+        unsupported: state.unsupported().map(str::to_owned),
     };
     drop(state);
     for (_, entry) in alive {
@@ -111,7 +116,9 @@ impl Driver {
         match list.as_slice() {
             ["proc", names @ ..] => {
                 for name in names {
-                    world.system.spawn::<Process>(Birth::plain(world, name, &[]));
+                    world
+                        .system
+                        .spawn::<Process>(Birth::plain(world, name, &[]));
                     self.started(name);
                 }
             }

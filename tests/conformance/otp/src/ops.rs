@@ -120,7 +120,10 @@ fn name(process: &mut Process, words: &[String], cx: &mut Context<Process>) -> F
             process.timers.insert((*text).to_owned(), timer);
         }
         ["cancel", text] => {
-            let cancelled = process.timers.get(*text).is_some_and(|timer| cx.cancel(timer));
+            let cancelled = process
+                .timers
+                .get(*text)
+                .is_some_and(|timer| cx.cancel(timer));
             process.note(format!("cancel {text}: {cancelled}"));
         }
         _ => world.unsupported(words),

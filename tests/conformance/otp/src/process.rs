@@ -117,7 +117,9 @@ impl Birth {
             "fail_after" if starts > number(what) => return Err(ExitReason::error("again")),
             "fail_once" if starts == 2 => return Err(ExitReason::error("again")),
             "fail_after" | "fail_once" => {}
-            other => self.world.unsupported(&["init".to_owned(), other.to_owned()]),
+            other => self
+                .world
+                .unsupported(&["init".to_owned(), other.to_owned()]),
         }
         let _ = cx;
         Ok(())
@@ -240,7 +242,10 @@ impl Handler<Ask> for Process {
 impl Handler<Down> for Process {
     async fn handle(&mut self, down: Down, _: &mut Context<Self>) {
         // Who had ended before has no pid any more; the monitor tells who it was.
-        let known = self.monitors.iter().find(|(_, (monitor, _))| *monitor == down.monitor);
+        let known = self
+            .monitors
+            .iter()
+            .find(|(_, (monitor, _))| *monitor == down.monitor);
         let who = match known {
             Some((name, _)) => name.clone(),
             None => self.birth.world.name_of(down.pid),
@@ -257,5 +262,6 @@ pub(crate) async fn pause(ms: &str) {
 
 /// A number of a scenario.
 pub(crate) fn number(word: &str) -> u32 {
-    word.parse().unwrap_or_else(|_| panic!("`{word}` is no number"))
+    word.parse()
+        .unwrap_or_else(|_| panic!("`{word}` is no number"))
 }

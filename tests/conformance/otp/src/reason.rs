@@ -48,7 +48,14 @@ mod tests {
 
     #[test]
     fn words_are_read_as_they_are_written() {
-        for word in ["normal", "shutdown", "shutdown:deploy", "killed", "noproc", "boom"] {
+        for word in [
+            "normal",
+            "shutdown",
+            "shutdown:deploy",
+            "killed",
+            "noproc",
+            "boom",
+        ] {
             assert_eq!(text(&parse(word)), word);
         }
     }

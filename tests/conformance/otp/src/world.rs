@@ -8,7 +8,6 @@ use vaxel_actor::{AnyRef, ExitReason, Pid, System};
 
 use crate::entry::Entry;
 use crate::reason;
-use crate::scenario::Words;
 use crate::tree::Tree;
 
 /// How long a step may take before the trace says that it is stuck.
@@ -33,8 +32,6 @@ pub(crate) struct State {
     /// Whose `init` is done.
     started: BTreeMap<String, ()>,
     pub(crate) trees: HashMap<String, Tree>,
-    pub(crate) machines: HashMap<String, Words>,
-    pub(crate) lines: HashMap<String, Vec<Words>>,
     unsupported: Option<String>,
 }
 
@@ -87,7 +84,12 @@ impl World {
 
     /// An operation that this side does not know: the scenario does not count as run.
     pub(crate) fn unsupported(&self, what: &[String]) {
-        self.change(|state| state.unsupported.get_or_insert_with(|| what.join(" ")).len());
+        self.change(|state| {
+            state
+                .unsupported
+                .get_or_insert_with(|| what.join(" "))
+                .len()
+        });
     }
 
     /// An incarnation is known under this name from now on, and its end is waited for.
@@ -153,7 +155,11 @@ impl World {
 
     pub(crate) fn name_of(&self, pid: Pid) -> String {
         let state = self.state();
-        state.names.get(&pid).cloned().unwrap_or_else(|| "nobody".to_owned())
+        state
+            .names
+            .get(&pid)
+            .cloned()
+            .unwrap_or_else(|| "nobody".to_owned())
     }
 }
 
@@ -186,15 +192,17 @@ impl State {
         self.entries.iter().filter_map(lives).collect()
     }
 
-    pub(crate) fn take_unsupported(&mut self) -> Option<String> {
-        self.unsupported.take()
+    /// The first operation that this side does not know.
+    pub(crate) fn unsupported(&self) -> Option<&str> {
+        self.unsupported.as_deref()
     }
 
     /// The whole trace, by name.
     pub(crate) fn text(&self) -> String {
-        let lines = self.traces.iter().flat_map(|(name, lines)| {
-            lines.iter().map(move |line| format!("{name}: {line}\n"))
-        });
+        let lines = self
+            .traces
+            .iter()
+            .flat_map(|(name, lines)| lines.iter().map(move |line| format!("{name}: {line}\n")));
         lines.collect()
     }
 }
