@@ -92,7 +92,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             }
             continue;
         };
-        if budget == 0 {
+        if budget == 0 || budget < BUDGET && worker.is_hurried() {
             header.local.set(node.as_ptr());
             break Turn::Requeue;
         }
