@@ -7,10 +7,13 @@
 
 mod started;
 
-use crate::cell::end::request_restart;
+use crate::cell::end::{declare_dead, request_restart};
+use crate::cell::side::Watcher;
 use crate::cell::supervision::{OfCell, supervise};
+use crate::cell::word::Released;
 use crate::cell::{self, CLOSE, Counted, KILL, Phase, SHUTDOWN};
 use crate::exit_watch::Exit;
+use crate::reference::watch;
 use crate::worker::Worker;
 use crate::{Actor, ActorRef, AnyRef, ExitReason, Message, Pid, Recipient, System};
 pub(crate) use started::StartSlot;
@@ -58,6 +61,35 @@ impl System {
         parent: &Recipient<ChildExit>,
         tag: u64,
     ) -> (Child, ActorRef<A>) {
+        let (child, actor) = self.allocate_child(args, parent, tag);
+        let counted = child.counted();
+        counted.header().signals.fetch_or(cell::RESTART, Relaxed);
+        crate::worker::schedule(counted.cell());
+        (child, actor)
+    }
+
+    /// As [`spawn_child`](Self::spawn_child), but nothing runs before [`Child::start`]: until then
+    /// the child can be given a name, and its [`pid`](Child::pid) is that of its first incarnation.
+    pub fn prepare_child<A: Actor>(
+        &self,
+        args: impl Fn() -> A::Args + Send + 'static,
+        parent: &Recipient<ChildExit>,
+        tag: u64,
+    ) -> (Child, ActorRef<A>) {
+        let (child, actor) = self.allocate_child(args, parent, tag);
+        if child.counted().header().word.suspend() == Released::Again {
+            crate::worker::schedule(child.counted().cell());
+        }
+        (child, actor)
+    }
+
+    /// A vacant cell that the caller owns (SCHED).
+    fn allocate_child<A: Actor>(
+        &self,
+        args: impl Fn() -> A::Args + Send + 'static,
+        parent: &Recipient<ChildExit>,
+        tag: u64,
+    ) -> (Child, ActorRef<A>) {
         let core = self.core();
         let cell = crate::worker::with_current(NonNull::from(core), |worker| {
             let table = worker.map_or_else(|| core.table::<A>(), Worker::table::<A>);
@@ -65,15 +97,13 @@ impl System {
         });
         let told = parent.counted().header().table();
         told.child_exit.get_or_init(|| parent.exempt());
-        // SAFETY: the first reference; the cell is ours (SCHED) until it is scheduled, and one of
-        // `A`'s.
+        // SAFETY: the first reference; the cell is ours (SCHED) until the caller gives it up, and
+        // one of `A`'s.
         let (counted, actor) = unsafe {
             let counted = Counted::adopt(cell);
             supervise::<A, _>(cell, args, parent.pid(), tag);
             (counted.clone(), ActorRef::from_counted(counted))
         };
-        counted.header().signals.fetch_or(cell::RESTART, Relaxed);
-        crate::worker::schedule(cell);
         let child = Child {
             actor: AnyRef::from_counted(counted),
         };
@@ -105,6 +135,17 @@ impl Child {
         request_restart(self.counted());
     }
 
+    /// Starts the first incarnation of a [prepared](System::prepare_child) child. Call it once.
+    pub fn start(&self) {
+        request_restart(self.counted());
+    }
+
+    /// Fails the mail that waits for an incarnation that is over, with the reason of its end; what
+    /// is sent later waits for the next one. Does nothing while an incarnation lives.
+    pub fn fail_mail(&self) {
+        self.counted().signal(cell::FAIL_MAIL);
+    }
+
     /// Resolves when the `init` of the newest incarnation is done, with the reason if it failed.
     pub fn started(&self) -> Started {
         Started(self.counted().clone())
@@ -125,6 +166,20 @@ impl Child {
         self.actor.exit()
     }
 
+    /// Resolves when the incarnation of that pid is over, with [`ExitReason::NoProcess`] if it was
+    /// over before. Unlike [`exit`](Self::exit) it never waits for a later incarnation.
+    pub fn exit_of(&self, pid: Pid) -> Exit {
+        let (exit, counted) = (Exit::new(), self.counted());
+        watch(counted, pid, Watcher::Future(exit.slot()));
+        // The request may have come after the end, to a vacant cell, where it would lie until the
+        // next incarnation. Who finds the pid retired answers in its place; the first one counts.
+        let core = counted.header().table().core();
+        if core.pids.of(counted.cell()) != Some(pid) {
+            exit.slot().set(ExitReason::NoProcess);
+        }
+        exit
+    }
+
     /// The pid of the current incarnation.
     pub fn pid(&self) -> Pid {
         self.actor.pid()
@@ -133,6 +188,14 @@ impl Child {
     /// The actor.
     pub fn actor(&self) -> &AnyRef {
         &self.actor
+    }
+
+    /// Gives up on a child that was killed and does not end, because its handler does not return:
+    /// it is declared dead. From now on nothing can be sent to it, its names are free, and the mail
+    /// that waits fails. Its thread and its state are gone only when the handler returns; its
+    /// monitors hear of its end then, and so do calls in the batch it had already taken.
+    pub fn abandon(self) {
+        declare_dead(self.counted());
     }
 
     /// Ends the child for good: at once if it is vacant, else after a shutdown. The mail that waits

@@ -19,7 +19,8 @@ use std::ptr::NonNull;
 #[repr(C)]
 pub(crate) struct Supervision {
     side: Side,
-    /// Slot and generation; [`OVER`] once the actor is over and the arguments are gone. The owner's.
+    /// Slot and generation; [`OVER`] once the actor is over and the arguments are gone. The
+    /// owner's.
     parent: (u32, u32),
     tag: u64,
     started: StartSlot,

@@ -1,10 +1,10 @@
 //! One turn: a worker takes a cell and handles up to 64 messages.
 
-use super::end::{end_incarnation, finish, start_incarnation};
+use super::end::{end_incarnation, fail_waiting, finish, start_incarnation};
 use super::future::{self, Ran};
 use super::node::Node;
 use super::word::Released;
-use super::{CLOSE, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
+use super::{CLOSE, FAIL_MAIL, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
 use crate::ExitReason;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -69,7 +69,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
     }
     let mut budget = BUDGET;
     let turn = loop {
-        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE) != 0 {
+        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL) != 0 {
             // SAFETY: S2, we own the cell.
             if let Some(turn) = unsafe { signals(cell, worker) } {
                 break turn;
@@ -157,8 +157,9 @@ unsafe fn resume(
 ) -> Option<Turn> {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    let killed = header.signals.load(Relaxed) & KILL != 0;
+    // In this order: a wake that is forgotten here may be the one of a kill.
     let woken = header.word.begin_poll();
+    let killed = header.signals.load(Relaxed) & KILL != 0;
     if killed || !woken && header.word.no_references() {
         // Killed, or nobody is left who could wake it. One that has been woken is polled even if
         // the waker was the last reference.
@@ -190,8 +191,12 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
     let header = unsafe { cell.as_ref() };
     let set = header
         .signals
-        .fetch_and(!(SHUTDOWN | KILL | RESTART), AcqRel);
+        .fetch_and(!(SHUTDOWN | KILL | RESTART | FAIL_MAIL), AcqRel);
     if header.phase.get() == Phase::Vacant {
+        if set & FAIL_MAIL != 0 {
+            // SAFETY: S2, we own the cell.
+            unsafe { fail_waiting(cell) };
+        }
         if set & CLOSE != 0 {
             // SAFETY: S2, we own the cell, and the incarnation is over.
             unsafe { finish(cell, Some(worker)) };

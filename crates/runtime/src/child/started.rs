@@ -77,10 +77,9 @@ impl StartSlot {
     pub(crate) fn reset(&self) {
         let lock = self.lock();
         let before = self.0.load(Relaxed);
-        // SAFETY: as in `set`.
-        let waits = before != SUCCEEDED
-            && !before.is_null()
-            && matches!(unsafe { &*before }, More::Waiting(_));
+        let boxed = before != SUCCEEDED && !before.is_null();
+        // SAFETY: under the lock a box is there for as long as its address is.
+        let waits = boxed && matches!(unsafe { &*before }, More::Waiting(_));
         let known = (!waits).then(|| self.replace(null_mut())).flatten();
         drop(lock);
         drop(known);
@@ -98,7 +97,7 @@ impl StartSlot {
         if now == SUCCEEDED {
             return Poll::Ready(Ok(()));
         }
-        // SAFETY: as in `set`; the lock makes us alone with the box.
+        // SAFETY: under the lock a box is there for as long as its address is, and ours alone.
         match unsafe { now.as_mut() } {
             Some(More::Failed(reason)) => return Poll::Ready(Err(reason.clone())),
             Some(More::Waiting(wakers)) => {
