@@ -56,8 +56,9 @@ pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, Super
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
-    ExitReason, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient, RegisterError,
-    SendError, System, SystemBuilder, TaskError, Time, TimerRef, TypeStats, Watchable, time,
+    ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient,
+    RegisterError, SendError, System, SystemBuilder, TaskError, Time, TimerRef, TrappedExit,
+    TypeStats, Watchable, time,
 };
 
 /// What most files that define actors need.
@@ -65,6 +66,6 @@ pub mod prelude {
     pub use crate::supervisor::{ChildSpec, Restart, Shutdown, Supervisor, SupervisorRef};
     pub use crate::{
         Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
-        Pid, Recipient, SendError, System, actor, millis, secs,
+        Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,
     };
 }

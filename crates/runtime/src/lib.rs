@@ -91,7 +91,7 @@ pub use clock::Time;
 pub use context::{Context, MonitorRef, TimerRef};
 pub use counters::Counters;
 pub use event::Event;
-pub use exit::{Crash, Down, ExitReason};
+pub use exit::{Crash, Down, ExitReason, Failure, TrappedExit};
 pub use exit_watch::Exit;
 pub use names::RegisterError;
 pub use pid::Pid;

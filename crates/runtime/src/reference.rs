@@ -2,10 +2,12 @@
 
 use crate::call::Call;
 use crate::cell::node::CastNode;
-use crate::cell::side::{WatchNode, Watcher, allocate_stop};
+use crate::cell::relations::Watcher;
+use crate::cell::signal::{self, Signal, allocate_stop};
 use crate::cell::word::Pushed;
 use crate::cell::{self, Counted, KILL, SHUTDOWN};
 use crate::exit_watch::Exit;
+use crate::system::core::Core;
 use crate::{Actor, ExitReason, Handler, Message, Pid, System};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -137,7 +139,15 @@ impl<A: Actor> ActorRef<A> {
         self.counted.signal(KILL);
     }
 
-    /// The pid of this incarnation, [`Pid::NONE`] once the actor is over.
+    /// Sends an exit signal to this incarnation, as OTP's `exit/2` does. `Normal` is ignored and
+    /// `Kill` cannot be trapped. Any other reason ends the actor at once with that reason, also in
+    /// the middle of an await and without `terminate`; one that [traps
+    /// exits](crate::Context::trap_exits) gets it as a message instead.
+    pub fn exit_with(&self, reason: ExitReason) {
+        exit_with(&self.counted, reason);
+    }
+
+    /// The pid of this incarnation, [`Pid::NONE`] once it is over and no other has been started.
     pub fn pid(&self) -> Pid {
         pid(&self.counted)
     }
@@ -147,7 +157,9 @@ impl<A: Actor> ActorRef<A> {
         !self.counted.header().word.is_dead()
     }
 
-    /// Resolves with the reason when this incarnation ends.
+    /// Resolves with the reason when this incarnation ends. For a child that has ended and has not
+    /// been restarted yet, with the reason of that end; [`ExitReason::NoProcess`] for an actor that
+    /// is over.
     pub fn exit(&self) -> Exit {
         exit(&self.counted)
     }
@@ -191,6 +203,11 @@ impl AnyRef {
     /// As [`ActorRef::kill`].
     pub fn kill(&self) {
         self.counted.signal(KILL);
+    }
+
+    /// As [`ActorRef::exit_with`].
+    pub fn exit_with(&self, reason: ExitReason) {
+        exit_with(&self.counted, reason);
     }
 
     /// As [`ActorRef::pid`].
@@ -324,63 +341,94 @@ fn pid(of: &Counted) -> Pid {
 
 pub(crate) fn exit(of: &Counted) -> Exit {
     let exit = Exit::new();
-    watch(of, pid(of), Watcher::Future(exit.slot()));
+    let id = of.header().table().core().next_id();
+    // No pid: the incarnation the caller means is over, and its reason is known while the cell is
+    // vacant.
+    let watch = Signal::Watch(id, Watcher::Future(exit.slot()));
+    signal::send(of, pid(of), watch);
     exit
 }
 
-/// Asks to be told of the end of an incarnation.
-pub(crate) fn watch(of: &Counted, target: Pid, watcher: Watcher) {
-    let core = of.header().table().core;
-    let node = WatchNode::allocate(core, target, watcher);
-    if target.is_none() || !of.push_exempt(node) {
-        // SAFETY: a refused node stays ours.
-        unsafe { (node.as_ref().operations.drop)(node, &ExitReason::NoProcess) };
-    }
+fn exit_with(to: &Counted, reason: ExitReason) {
+    signal::send_exit(to, pid(to), Pid::NONE, reason, false);
 }
 
-/// What can be watched: references of every kind, and what dereferences to one.
+use sealed::{Home, Target};
+
+/// What can be watched and linked to: references of every kind, what dereferences to one, and pids.
 pub trait Watchable: sealed::Sealed {}
 
 pub(crate) mod sealed {
+    use super::{Core, Counted, NonNull, Pid};
+
+    /// The system of whoever asks.
+    pub struct Home(pub(crate) NonNull<Core>);
+
+    /// Who is meant. [`Pid::NONE`] is an incarnation that is over, and without a cell nobody of
+    /// that pid lives.
+    pub struct Target {
+        pub(crate) found: Option<Counted>,
+        pub(crate) pid: Pid,
+    }
+
     pub trait Sealed {
-        fn erased(&self) -> super::AnyRef;
+        fn target(&self, home: Home) -> Target;
+    }
+}
+
+/// The current incarnation of an actor.
+///
+/// # Panics
+/// If it lives in another system: pids mean nothing there.
+fn target_of(counted: &Counted, home: Home) -> Target {
+    assert!(
+        counted.header().table().core == home.0,
+        "monitors, links and exits stay within one system"
+    );
+    let pid = pid(counted);
+    Target {
+        found: (!pid.is_none()).then(|| counted.clone()),
+        pid,
     }
 }
 
 impl<A: Actor> sealed::Sealed for ActorRef<A> {
-    fn erased(&self) -> AnyRef {
-        AnyRef {
-            counted: self.counted.clone(),
-        }
+    fn target(&self, home: Home) -> Target {
+        target_of(&self.counted, home)
     }
 }
 impl<A: Actor> Watchable for ActorRef<A> {}
 
 impl sealed::Sealed for AnyRef {
-    fn erased(&self) -> AnyRef {
-        AnyRef {
-            counted: self.counted.clone(),
-        }
+    fn target(&self, home: Home) -> Target {
+        target_of(&self.counted, home)
     }
 }
 impl Watchable for AnyRef {}
 
 impl<M: Message> sealed::Sealed for Recipient<M> {
-    fn erased(&self) -> AnyRef {
-        AnyRef {
-            counted: self.counted.clone(),
-        }
+    fn target(&self, home: Home) -> Target {
+        target_of(&self.counted, home)
     }
 }
 impl<M: Message> Watchable for Recipient<M> {}
+
+impl sealed::Sealed for Pid {
+    fn target(&self, home: Home) -> Target {
+        // SAFETY: the caller is an actor of this core.
+        let found = unsafe { home.0.as_ref() }.pids.find(*self);
+        Target { found, pid: *self }
+    }
+}
+impl Watchable for Pid {}
 
 impl<R> sealed::Sealed for R
 where
     R: std::ops::Deref,
     R::Target: Watchable,
 {
-    fn erased(&self) -> AnyRef {
-        self.deref().erased()
+    fn target(&self, home: Home) -> Target {
+        self.deref().target(home)
     }
 }
 

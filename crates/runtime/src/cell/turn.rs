@@ -3,8 +3,9 @@
 use super::end::{end_incarnation, finish, start_incarnation};
 use super::future::{self, Ran};
 use super::node::Node;
+use super::signal;
 use super::word::Released;
-use super::{CLOSE, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
+use super::{CLOSE, FINISH, Header, KILL, LOOK, Phase, RESTART, SHUTDOWN, STOP};
 use crate::ExitReason;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -69,7 +70,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
     }
     let mut budget = BUDGET;
     let turn = loop {
-        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE) != 0 {
+        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE | LOOK) != 0 {
             // SAFETY: S2, we own the cell.
             if let Some(turn) = unsafe { signals(cell, worker) } {
                 break turn;
@@ -157,8 +158,16 @@ unsafe fn resume(
 ) -> Option<Turn> {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    let killed = header.signals.load(Relaxed) & KILL != 0;
     let woken = header.word.begin_poll();
+    if header.signals.load(Relaxed) & LOOK != 0 {
+        header.signals.fetch_and(!LOOK, AcqRel);
+        // SAFETY: owner, and an incarnation lives: one of its handlers is suspended.
+        if let Some(reason) = unsafe { signal::look(cell) } {
+            // SAFETY: owner; `end_incarnation` drops the attached future.
+            return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
+        }
+    }
+    let killed = header.signals.load(Relaxed) & KILL != 0;
     if killed || !woken && header.word.no_references() {
         // Killed, or nobody is left who could wake it. One that has been woken is polled even if
         // the waker was the last reference.
@@ -190,8 +199,14 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
     let header = unsafe { cell.as_ref() };
     let set = header
         .signals
-        .fetch_and(!(SHUTDOWN | KILL | RESTART), AcqRel);
+        .fetch_and(!(SHUTDOWN | KILL | RESTART | LOOK), AcqRel);
     if header.phase.get() == Phase::Vacant {
+        if set & LOOK != 0 {
+            let last = header.side().and_then(|side| side.exit.clone());
+            let now = header.table().core().pids.of(cell);
+            // SAFETY: S2, we own the cell.
+            unsafe { signal::fail_past(cell, now, &last.unwrap_or(ExitReason::Normal)) };
+        }
         if set & CLOSE != 0 {
             // SAFETY: S2, we own the cell, and the incarnation is over.
             unsafe { finish(cell, Some(worker)) };
@@ -202,6 +217,13 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
             return unsafe { start_incarnation(cell, worker) }.then(|| suspend(header));
         }
         return None;
+    }
+    if set & LOOK != 0
+        // SAFETY: owner, and an incarnation lives.
+        && let Some(reason) = unsafe { signal::look(cell) }
+    {
+        // SAFETY: S2, we own the cell.
+        return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
     }
     if set & KILL != 0 {
         // SAFETY: S2, we own the cell.

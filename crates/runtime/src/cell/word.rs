@@ -134,6 +134,11 @@ impl StateWord {
         }
     }
 
+    /// The newest of what waits, which stays there. Owner only. Zero when there is nothing.
+    pub(crate) fn peek(&self) -> u64 {
+        self.0.load(Acquire) & POINTER
+    }
+
     /// Gives the cell up if nothing waits. Owner only.
     #[inline]
     pub(crate) fn release(&self) -> Released {
