@@ -340,12 +340,26 @@ fn pid(of: &Counted) -> Pid {
 }
 
 pub(crate) fn exit(of: &Counted) -> Exit {
-    let exit = Exit::new();
-    let id = of.header().table().core().next_id();
     // No pid: the incarnation the caller means is over, and its reason is known while the cell is
     // vacant.
+    exit_at(of, pid(of))
+}
+
+/// As [`exit`], for one incarnation.
+pub(crate) fn exit_of(of: &Counted, target: Pid) -> Exit {
+    if of.header().table().core().pids.of(of.cell()) == Some(target) {
+        return exit_at(of, target);
+    }
+    let exit = Exit::new();
+    exit.slot().set(ExitReason::NoProcess);
+    exit
+}
+
+fn exit_at(of: &Counted, target: Pid) -> Exit {
+    let exit = Exit::new();
+    let id = of.header().table().core().next_id();
     let watch = Signal::Watch(id, Watcher::Future(exit.slot()));
-    signal::send(of, pid(of), watch);
+    signal::send(of, target, watch);
     exit
 }
 

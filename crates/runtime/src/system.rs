@@ -214,6 +214,16 @@ impl System {
         self.core().clock.now()
     }
 
+    /// Tells the event hook; see [`SystemBuilder::on_event`].
+    pub fn emit(&self, event: &Event) {
+        self.core().emit(event);
+    }
+
+    /// A generator of its own, from the seed of the system: the same for the same `stream`.
+    pub fn random(&self, stream: u64) -> Random {
+        self.core().random(stream)
+    }
+
     /// Moves a manual clock and runs the timers that are due; does nothing on the machine's clock.
     pub fn advance(&self, by: Duration) {
         if self.core().clock.is_manual() {

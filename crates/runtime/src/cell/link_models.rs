@@ -79,12 +79,14 @@ impl World {
         let mut next = Vec::new();
         for end in [0, 1] {
             if !self.scripts[end].is_empty() {
-                next.push(self.clone());
-                next[next.len() - 1].act(end);
+                let mut world = self.clone();
+                world.act(end);
+                next.push(world);
             }
             if !self.mail[end].is_empty() {
-                next.push(self.clone());
-                next[next.len() - 1].hear(end);
+                let mut world = self.clone();
+                world.hear(end);
+                next.push(world);
             }
         }
         next

@@ -20,15 +20,12 @@
 //! ignores what comes from the other (exits, links) until the other has acknowledged. Then neither
 //! can be left believing in a link that the other has forgotten.
 //!
-//! # Safety
-//! - **S7.** The owner of a cell may follow the list of nodes in its word without taking it, and
-//!   take the contents out of signal nodes in place: senders only ever add in front of what is
-//!   there, and only the owner takes nodes away. An emptied node stays in the mail and does
-//!   nothing.
+//! What has been looked at leaves an empty node in the mail, which does nothing.
 
 use super::future::Ran;
 use super::node::{Node, Operations};
 use super::relations::Watcher;
+use super::turn::reverse;
 use super::{Counted, Header, KILL, LOOK, TRAPS, VACANT};
 use crate::sync::{AtomicU16, fault, fence};
 use crate::system::core::Core;
@@ -262,28 +259,30 @@ unsafe fn drop_signal(node: NonNull<Node>, reason: &ExitReason) {
     }
 }
 
-/// The signal nodes in the mail that nobody has looked at, in order. Owner only (S7).
+/// The signal nodes in the mail, in order. Owner only.
+///
+/// What waits in the word is taken over first: whoever declares the actor dead may take it, too. It
+/// stays counted, so that looking often does not lift the bound.
 fn waiting(header: &Header) -> Vec<NonNull<SignalNode>> {
-    let is_signal = |node: NonNull<Node>| {
-        // SAFETY: S7: the node stays in the mail, and its operations do not change.
-        let is = std::ptr::eq(unsafe { node.as_ref() }.operations, &raw const OPERATIONS);
-        is.then(|| node.cast::<SignalNode>())
-    };
-    let follow = |first: *mut Node| {
-        std::iter::successors(NonNull::new(first), |node| {
-            // SAFETY: S7: senders do not change the links of nodes that are in the mail.
-            NonNull::new(unsafe { node.as_ref() }.next)
-        })
-    };
-    let newest = std::ptr::with_exposed_provenance_mut(header.word.peek() as usize);
-    let mut found: Vec<_> = follow(newest).filter_map(is_signal).collect();
-    found.extend(
-        Vec::from_iter(follow(header.local.get()).filter_map(is_signal))
-            .into_iter()
-            .rev(),
-    );
-    found.reverse();
-    found
+    let mut found = Vec::new();
+    let mut link: *mut *mut Node = header.local.as_ptr();
+    let mut newer = Some(header.word.take_counted());
+    // SAFETY: `local` and the nodes are the owner's (S4); `link` always points at the pointer to
+    // the node under inspection.
+    unsafe {
+        loop {
+            while let Some(node) = NonNull::new(*link) {
+                if std::ptr::eq(node.as_ref().operations, &raw const OPERATIONS) {
+                    found.push(node.cast());
+                }
+                link = &raw mut (*node.as_ptr()).next;
+            }
+            match newer.take() {
+                Some(newest) => *link = reverse(newest),
+                None => return found,
+            }
+        }
+    }
 }
 
 /// Looks for exits ahead of the messages before them. `Some`: the incarnation ends with it.
@@ -296,7 +295,7 @@ pub(crate) unsafe fn look(cell: NonNull<Header>) -> Option<ExitReason> {
     let me = header.table().core().pids.of(cell)?;
     let traps = header.signals.load(Relaxed) & TRAPS != 0;
     for mut node in waiting(header) {
-        // SAFETY: S7.
+        // SAFETY: the node is in our mail and ours (S4); nobody else looks at it.
         let node = unsafe { node.as_mut() };
         let acts = match &node.signal {
             Some(Signal::Exit(exit)) => exit.is_kill() || !traps && !exit.trapped,
@@ -315,15 +314,16 @@ pub(crate) unsafe fn look(cell: NonNull<Header>) -> Option<ExitReason> {
     None
 }
 
-/// Answers what was asked of an incarnation that is over; `now` is the pid of the one that comes.
+/// Answers what was asked of an incarnation that is over.
 ///
 /// # Safety
 /// Owner only.
-pub(crate) unsafe fn fail_past(cell: NonNull<Header>, now: Option<Pid>, reason: &ExitReason) {
+pub(crate) unsafe fn fail_past(cell: NonNull<Header>, reason: &ExitReason) {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
+    let now = header.table().core().pids.of(cell);
     for mut node in waiting(header) {
-        // SAFETY: S7.
+        // SAFETY: the node is in our mail and ours (S4); nobody else looks at it.
         let node = unsafe { node.as_mut() };
         if Some(node.target) != now
             && let Some(signal) = node.signal.take()

@@ -45,7 +45,7 @@ fn look_signal(cell: &Cell) {
 }
 
 fn look(cell: &Cell) {
-    if cell.word.peek() == NODE {
+    if cell.word.take_counted() == NODE {
         cell.done.store(true, Lax);
     }
 }

@@ -1,11 +1,11 @@
 //! One turn: a worker takes a cell and handles up to 64 messages.
 
-use super::end::{end_incarnation, finish, start_incarnation};
+use super::end::{end_incarnation, fail_waiting, finish, start_incarnation};
 use super::future::{self, Ran};
 use super::node::Node;
 use super::signal;
 use super::word::Released;
-use super::{CLOSE, FINISH, Header, KILL, LOOK, Phase, RESTART, SHUTDOWN, STOP};
+use super::{CLOSE, FAIL_MAIL, FINISH, Header, KILL, LOOK, Phase, RESTART, SHUTDOWN, STOP};
 use crate::ExitReason;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -15,6 +15,9 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 /// Messages per turn before the cell goes to the tail of the queue. Long enough to amortise the
 /// queue (a few nanoseconds a message), short enough that a flooded actor does not starve others.
 pub(crate) const BUDGET: u32 = 64;
+
+/// What somebody may ask for between two messages.
+const REQUESTS: u16 = SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL | LOOK;
 
 /// What the worker does with the cell after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
     }
     let mut budget = BUDGET;
     let turn = loop {
-        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE | LOOK) != 0 {
+        if header.signals.load(Relaxed) & REQUESTS != 0 {
             // SAFETY: S2, we own the cell.
             if let Some(turn) = unsafe { signals(cell, worker) } {
                 break turn;
@@ -158,6 +161,7 @@ unsafe fn resume(
 ) -> Option<Turn> {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
+    // In this order: a wake that is forgotten here may be the one of a kill.
     let woken = header.word.begin_poll();
     if header.signals.load(Relaxed) & LOOK != 0 {
         header.signals.fetch_and(!LOOK, AcqRel);
@@ -199,13 +203,16 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
     let header = unsafe { cell.as_ref() };
     let set = header
         .signals
-        .fetch_and(!(SHUTDOWN | KILL | RESTART | LOOK), AcqRel);
+        .fetch_and(!(SHUTDOWN | KILL | RESTART | FAIL_MAIL | LOOK), AcqRel);
     if header.phase.get() == Phase::Vacant {
         if set & LOOK != 0 {
             let last = header.side().and_then(|side| side.exit.clone());
-            let now = header.table().core().pids.of(cell);
             // SAFETY: S2, we own the cell.
-            unsafe { signal::fail_past(cell, now, &last.unwrap_or(ExitReason::Normal)) };
+            unsafe { signal::fail_past(cell, &last.unwrap_or(ExitReason::Normal)) };
+        }
+        if set & FAIL_MAIL != 0 {
+            // SAFETY: S2, we own the cell.
+            unsafe { fail_waiting(cell) };
         }
         if set & CLOSE != 0 {
             // SAFETY: S2, we own the cell, and the incarnation is over.

@@ -155,6 +155,13 @@ impl Core {
         MonitorRef(self.monitors.fetch_add(1, Relaxed))
     }
 
+    /// Numbers for everybody else: from the seed as well, and none of a worker's.
+    pub(crate) fn random(&self, stream: u64) -> Random {
+        let mut mix = Random::seeded(!self.seed);
+        let salt = mix.bits();
+        Random::seeded(salt ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
     pub(crate) fn emit(&self, event: &Event) {
         if let Some(hook) = &self.on_event {
             crate::panic::contain(|| hook(event));

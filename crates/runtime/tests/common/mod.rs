@@ -65,7 +65,9 @@ impl Actor for Peer {
 }
 
 /// Runs in the peer.
-pub struct Do<R>(pub Box<dyn FnOnce(&mut Context<Peer>) -> R + Send>);
+pub struct Do<R>(pub Act<R>);
+
+pub type Act<R> = Box<dyn FnOnce(&mut Context<Peer>) -> R + Send>;
 
 impl<R: Send + 'static> Message for Do<R> {
     type Reply = R;
@@ -87,7 +89,7 @@ impl Message for Never {
 impl Handler<Never> for Peer {
     async fn handle(&mut self, Never(suspended): Never, _: &mut Context<Self>) {
         let _ = suspended.send(());
-        pending().await
+        pending::<()>().await;
     }
 }
 
