@@ -229,6 +229,23 @@ impl AnyRef {
     pub fn type_name(&self) -> &'static str {
         self.counted.header().table().name
     }
+
+    /// As [`ActorRef::mailbox_len`].
+    pub fn mailbox_len(&self) -> usize {
+        self.counted.header().word.length() as usize
+    }
+
+    /// As [`ActorRef::system`].
+    pub fn system(&self) -> System {
+        System::of(self.counted.header().table().core)
+    }
+}
+
+/// A reference of any kind without its type.
+impl<W: Watchable> From<&W> for AnyRef {
+    fn from(reference: &W) -> Self {
+        reference.erased()
+    }
 }
 
 /// A sender of one type of message.
@@ -367,82 +384,87 @@ fn exit_with(to: &Counted, reason: ExitReason) {
     signal::send_exit(to, pid(to), Pid::NONE, reason, false);
 }
 
-use sealed::{Home, Target};
-
-/// What can be watched and linked to: references of every kind, what dereferences to one, and pids.
+/// References of every kind, and what dereferences to one.
 pub trait Watchable: sealed::Sealed {}
 
+/// Whom a monitor, a link or an exit may mean: any [reference](Watchable), which stands for the
+/// current incarnation, or a [`Pid`].
+pub trait Target: sealed::Named {}
+
 pub(crate) mod sealed {
-    use super::{Core, Counted, NonNull, Pid};
+    use super::{AnyRef, Core, Counted, NonNull, Pid};
+
+    pub trait Sealed {
+        fn erased(&self) -> AnyRef;
+    }
 
     /// The system of whoever asks.
     pub struct Home(pub(crate) NonNull<Core>);
 
-    /// Who is meant. [`Pid::NONE`] is an incarnation that is over, and without a cell nobody of
-    /// that pid lives.
-    pub struct Target {
+    /// Who is meant; without a cell nobody of that pid lives.
+    pub struct Whom {
         pub(crate) found: Option<Counted>,
         pub(crate) pid: Pid,
     }
 
-    pub trait Sealed {
-        fn target(&self, home: Home) -> Target;
+    pub trait Named {
+        /// # Panics
+        /// If the actor lives in another system: pids mean nothing there.
+        fn whom(&self, home: Home) -> Whom;
     }
 }
 
-/// The current incarnation of an actor.
-///
-/// # Panics
-/// If it lives in another system: pids mean nothing there.
-fn target_of(counted: &Counted, home: Home) -> Target {
-    assert!(
-        counted.header().table().core == home.0,
-        "monitors, links and exits stay within one system"
-    );
-    let pid = pid(counted);
-    Target {
-        found: (!pid.is_none()).then(|| counted.clone()),
-        pid,
+impl<W: Watchable> sealed::Named for W {
+    fn whom(&self, home: sealed::Home) -> sealed::Whom {
+        let AnyRef { counted } = self.erased();
+        assert!(
+            counted.header().table().core == home.0,
+            "monitors, links and exits stay within one system"
+        );
+        let pid = pid(&counted);
+        let found = (!pid.is_none()).then_some(counted);
+        sealed::Whom { found, pid }
     }
 }
+impl<W: Watchable> Target for W {}
+
+impl sealed::Named for Pid {
+    fn whom(&self, home: sealed::Home) -> sealed::Whom {
+        // SAFETY: the caller is an actor of this core.
+        let found = unsafe { home.0.as_ref() }.pids.find(*self);
+        sealed::Whom { found, pid: *self }
+    }
+}
+impl Target for Pid {}
 
 impl<A: Actor> sealed::Sealed for ActorRef<A> {
-    fn target(&self, home: Home) -> Target {
-        target_of(&self.counted, home)
+    fn erased(&self) -> AnyRef {
+        self.erase()
     }
 }
 impl<A: Actor> Watchable for ActorRef<A> {}
 
 impl sealed::Sealed for AnyRef {
-    fn target(&self, home: Home) -> Target {
-        target_of(&self.counted, home)
+    fn erased(&self) -> AnyRef {
+        self.clone()
     }
 }
 impl Watchable for AnyRef {}
 
 impl<M: Message> sealed::Sealed for Recipient<M> {
-    fn target(&self, home: Home) -> Target {
-        target_of(&self.counted, home)
+    fn erased(&self) -> AnyRef {
+        self.erase()
     }
 }
 impl<M: Message> Watchable for Recipient<M> {}
-
-impl sealed::Sealed for Pid {
-    fn target(&self, home: Home) -> Target {
-        // SAFETY: the caller is an actor of this core.
-        let found = unsafe { home.0.as_ref() }.pids.find(*self);
-        Target { found, pid: *self }
-    }
-}
-impl Watchable for Pid {}
 
 impl<R> sealed::Sealed for R
 where
     R: std::ops::Deref,
     R::Target: Watchable,
 {
-    fn target(&self, home: Home) -> Target {
-        self.deref().target(home)
+    fn erased(&self) -> AnyRef {
+        self.deref().erased()
     }
 }
 

@@ -6,8 +6,8 @@ use crate::cell::node::{Discard, Node, Operations, state_of};
 use crate::cell::relations::{Link, Linking, Relations, Watcher};
 use crate::cell::signal::{self, Signal};
 use crate::cell::{Counted, Header, TRAPS};
-use crate::reference::Watchable;
-use crate::reference::sealed::{Home, Target};
+use crate::reference::Target;
+use crate::reference::sealed::{Home, Whom};
 use crate::system::core::Core;
 use crate::system::spawn_with;
 use crate::worker::Worker;
@@ -35,11 +35,11 @@ impl<A: Actor> Context<A> {
     ///
     /// # Panics
     /// If `target` lives in another system.
-    pub fn monitor(&mut self, target: &impl Watchable) -> MonitorRef
+    pub fn monitor(&mut self, target: &impl Target) -> MonitorRef
     where
         A: Handler<Down>,
     {
-        let Target { found, pid: target } = target.target(self.home());
+        let Whom { found, pid: target } = target.whom(self.home());
         let (monitor, watcher) = self.new_monitor(target);
         let core = self.core();
         match found {
@@ -79,8 +79,8 @@ impl<A: Actor> Context<A> {
     ///
     /// # Panics
     /// If `target` lives in another system.
-    pub fn link(&mut self, target: &impl Watchable) -> Pid {
-        let Target { found, pid: target } = target.target(self.home());
+    pub fn link(&mut self, target: &impl Target) -> Pid {
+        let Whom { found, pid: target } = target.whom(self.home());
         let me = self.pid();
         if target == me {
             return me;
@@ -113,8 +113,8 @@ impl<A: Actor> Context<A> {
     ///
     /// # Panics
     /// If `target` lives in another system.
-    pub fn unlink(&mut self, target: &impl Watchable) {
-        let Target { found, pid: target } = target.target(self.home());
+    pub fn unlink(&mut self, target: &impl Target) {
+        let Whom { found, pid: target } = target.whom(self.home());
         let (me, MonitorRef(id)) = (self.pid(), self.core().next_id());
         if self.relations().links.unlink(target, id, found.is_some())
             && let Some(found) = found
@@ -183,8 +183,8 @@ impl<A: Actor> Context<A> {
     ///
     /// # Panics
     /// If `target` lives in another system.
-    pub fn exit(&mut self, target: &impl Watchable, reason: ExitReason) {
-        let Target { found, pid: target } = target.target(self.home());
+    pub fn exit(&mut self, target: &impl Target, reason: ExitReason) {
+        let Whom { found, pid: target } = target.whom(self.home());
         if let Some(to) = found {
             signal::send_exit(&to, target, self.pid(), reason, false);
         }
