@@ -86,6 +86,10 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             break unsafe { stop(cell, worker) };
         }
         if header.phase.get() == Phase::Vacant {
+            // A signal that came while we looked is looked at, or the cell would be woken for ever.
+            if header.word.begin_poll() {
+                continue;
+            }
             break suspend(header);
         }
         let Some(node) = next(header) else {
@@ -222,6 +226,8 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
             return Some(Turn::Done);
         }
         if set & RESTART != 0 {
+            // What was asked before the restart is forgotten; this came after.
+            header.signals.fetch_or(set & (SHUTDOWN | KILL), AcqRel);
             // SAFETY: S2, we own the cell, which is vacant.
             return unsafe { start_incarnation(cell, worker) }.then(|| suspend(header));
         }
