@@ -212,7 +212,7 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
         .fetch_and(!(SHUTDOWN | KILL | RESTART | FAIL_MAIL | LOOK), AcqRel);
     if header.phase.get() == Phase::Vacant {
         if set & LOOK != 0 {
-            let last = header.side().and_then(|side| side.exit.clone());
+            let last = header.side().and_then(|side| side.exit.as_deref().cloned());
             // SAFETY: S2, we own the cell.
             unsafe { signal::fail_past(cell, &last.unwrap_or(ExitReason::Normal)) };
         }
@@ -263,7 +263,7 @@ unsafe fn stop(cell: NonNull<Header>, worker: &Worker) -> Turn {
     let header = unsafe { cell.as_ref() };
     let reason = header
         .side()
-        .and_then(|side| side.exit.clone())
+        .and_then(|side| side.exit.as_deref().cloned())
         .unwrap_or(ExitReason::Normal);
     if header.flags.get() & FINISH == 0 && header.phase.get() == Phase::Running {
         header.flags.set(header.flags.get() & !STOP);
