@@ -85,8 +85,8 @@ pub mod prelude {
     #[cfg(feature = "server")]
     pub use crate::{
         Assigns, Broadcast, Channel, ChannelContext, ChannelRef, ConnectRequest, Endpoint,
-        HandleInfo, Ignored, Joined, Payload, Refusal, Reply, ReplyRef, Server, ServerError, Socket,
-        Topic, json,
+        HandleInfo, Ignored, Joined, Payload, Refusal, Reply, ReplyRef, Server, ServerError,
+        Socket, Topic, json,
     };
     #[cfg(feature = "server")]
     pub use serde::{Deserialize, Serialize};
