@@ -13,7 +13,7 @@ pub(crate) mod alarm;
 pub(crate) mod wheel;
 
 use crate::cell::node::Node;
-use crate::clock::Time;
+use crate::clock::{Clock, Time};
 use crate::system::core::Core;
 use crate::{ExitReason, Pid, worker};
 use alarm::Alarm;
@@ -111,13 +111,15 @@ fn stripe_of_thread() -> usize {
         MINE.set(Some(mine));
         mine
     });
-    stripe % STRIPES
+    stripe
 }
 
 impl Timers {
-    pub(crate) fn new() -> Self {
+    /// On a manual clock with one wheel, so that a run depends on no thread's number.
+    pub(crate) fn new(clock: &Clock) -> Self {
+        let stripes = if clock.is_manual() { 1 } else { STRIPES };
         Self {
-            stripes: (0..STRIPES)
+            stripes: (0..stripes)
                 .map(|_| Stripe(Mutex::new(Wheel::new())))
                 .collect(),
             alarm: Alarm::new(),
@@ -128,7 +130,7 @@ impl Timers {
     #[inline]
     pub(crate) fn start(&self, deadline: Time, action: Action) -> Key {
         let millis = deadline.millis_ceil();
-        let stripe = stripe_of_thread();
+        let stripe = stripe_of_thread() % self.stripes.len();
         let entry = self.stripes[stripe].lock().insert(millis, action);
         self.alarm.ask(millis);
         Key {
@@ -174,7 +176,7 @@ impl Timers {
 
     /// The next moment at which something may be due, in milliseconds; not later than the first
     /// deadline.
-    fn next(&self) -> Option<u64> {
+    pub(crate) fn next(&self) -> Option<u64> {
         let stripes = self.stripes.iter();
         stripes.filter_map(|stripe| stripe.lock().next()).min()
     }
@@ -240,7 +242,7 @@ impl Timers {
                     return Some(Duration::ZERO);
                 }
                 let sleeps = wakes_at != u64::MAX && !core.clock.is_manual();
-                sleeps.then(|| Time(wakes_at.saturating_mul(1_000_000)).since(now))
+                sleeps.then(|| Time::from_millis(wakes_at).since(now))
             });
         }
     }
