@@ -2,6 +2,7 @@
 
 mod actors;
 mod bare;
+mod chaos;
 mod child;
 mod interrupt;
 mod process;
@@ -22,6 +23,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum Suite {
     Actors(actors::ActorsArgs),
+    Chaos(chaos::ChaosArgs),
     Sockets(Box<sockets::SocketsArgs>),
     Loop(bare::LoopArgs),
 }
@@ -30,6 +32,7 @@ enum Suite {
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
     match args.suite {
         Suite::Actors(args) => actors::run(&args),
+        Suite::Chaos(args) => chaos::run(&args),
         Suite::Sockets(args) => sockets::run(&args),
         Suite::Loop(args) => bare::run(&args),
     }
