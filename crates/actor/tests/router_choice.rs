@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use common::{in_system, soon};
+use tokio::sync::oneshot;
 use vaxel_actor::Message;
 use vaxel_actor::prelude::*;
 use vaxel_actor::router::{NoRoutee, Overflow, Router};
@@ -52,9 +53,10 @@ impl Clerk {
         let _ = go.recv();
     }
 
-    /// As [`block`](Self::block), but only its own time.
+    /// As [`block`](Self::block), without holding up a worker.
     #[call]
-    async fn wait(&mut self, go: tokio::sync::oneshot::Receiver<()>) {
+    async fn wait(&mut self, begun: oneshot::Sender<()>, go: oneshot::Receiver<()>) {
+        let _ = begun.send(());
         let _ = go.await;
     }
 }
@@ -106,11 +108,13 @@ fn least_busy_prefers_who_has_nothing_to_do() {
         let router = Router::least_busy(clerks.clone());
         let mut gates = Vec::new();
         for clerk in [&clerks[0], &clerks[2]] {
-            let (gate, go) = tokio::sync::oneshot::channel();
-            let clerk = ClerkRef::from(clerk.clone());
-            gates.push((gate, clerk.wait(go)));
+            let ((begun, begins), (gate, go)) = (oneshot::channel(), oneshot::channel());
+            let waiting = ClerkRef::from(clerk.clone()).wait(begun, go);
+            soon("a clerk", begins).await.expect("it begins");
+            assert_eq!(clerk.cast(Work(1)), Ok(()));
+            gates.push((gate, waiting));
         }
-        // Until they have begun to wait they are busy too: with a message.
+        // One that has just answered may not have put its pen down; the others have mail as well.
         for _ in 0..9 {
             assert_eq!(router.route().as_ref(), Ok(&clerks[1]));
             done(&clerks[1]).await;
@@ -135,7 +139,7 @@ fn least_busy_prefers_who_has_nothing_to_do() {
         }
         gate.send(()).expect("it waits");
         soon("the clerk", blocking).await.expect("it answers");
-        assert_eq!(done(&clerks[0]).await, 6);
+        assert_eq!(done(&clerks[0]).await, 7);
     });
 }
 

@@ -99,6 +99,7 @@ impl<R: Reference> Shared<R> {
             .into_iter()
             .map(|actor| Worker::new(actor, epoch, false))
             .collect();
+        (state.busy, state.overflow) = (0, 0);
         state.running = Some(Running { system, start });
     }
 
