@@ -227,8 +227,8 @@ impl<L, T> Requests<L, T> {
     ///         for (number, shop) in shops.iter().enumerate() {
     ///             requests.add(number, shop.price());
     ///         }
-    ///         let answers = requests.forward(&cx.me().recipient(), |n, price| Price(n, price.ok()));
-    ///         drop(answers); // they come as messages
+    ///         let me = cx.me().recipient();
+    ///         let _ = requests.forward(&me, |number, price| Price(number, price.ok()));
     ///     }
     ///
     ///     #[info]
