@@ -140,12 +140,12 @@ fn those_that_wait_are_served_in_their_order_and_no_more_than_may() {
             let builder = Pool::builder().size(1).max_overflow(0);
             let (pool, _tree) = started(builder.waiting_order(order).waiting_max(3)).await;
             let held = check_out(&pool).await;
-            let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+            let (tell, mut told) = tokio::sync::mpsc::channel(3);
             for n in 0..3 {
                 let (waiting, tell) = (pool.clone(), tell.clone());
                 tokio::spawn(async move {
                     let line = waiting.check_out().await;
-                    let _ = tell.send((n, line.is_ok()));
+                    let _ = tell.try_send((n, line.is_ok()));
                 });
                 until_figures(&pool, (0, 1, 0, n + 1)).await;
             }
