@@ -1,8 +1,9 @@
 //! The atomics of the lock-free protocols, in one place so that Loom can take them over.
 //!
-//! Only the modules that hold a protocol ([`crate::cell::word`], [`crate::cell::signal`], [`crate::call::slot`],
-//! [`crate::worker::ring`], [`crate::worker::idle`]) import from here. Everything else uses the
-//! standard library, so a `--cfg loom` build still compiles the whole crate.
+//! Only the modules that hold a protocol ([`crate::cell::word`], [`crate::cell::signal`],
+//! [`crate::call::slot`], [`crate::worker::ring`], [`crate::worker::idle`]) import from here.
+//! Everything else uses the standard library, so a `--cfg loom` build still compiles the whole
+//! crate.
 
 #[cfg(not(loom))]
 pub(crate) use std::{

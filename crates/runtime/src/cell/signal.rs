@@ -251,10 +251,10 @@ unsafe fn run_signal(cell: NonNull<Header>, node: NonNull<Node>, worker: &Worker
 }
 
 unsafe fn drop_signal(node: NonNull<Node>, reason: &ExitReason) {
-    // SAFETY: S4; the core outlives the cell in whose mail this node waited.
+    // SAFETY: S4.
     let node = unsafe { Box::from_raw(node.cast::<SignalNode>().as_ptr()) };
     if let Some(signal) = node.signal {
-        // SAFETY: as above.
+        // SAFETY: S1: the core outlives the cell in whose mail this node waited.
         fail(signal, unsafe { node.core.as_ref() }, node.target, reason);
     }
 }

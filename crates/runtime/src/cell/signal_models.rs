@@ -94,7 +94,10 @@ fn asks(cell: &Cell) {
 
 fn becomes_vacant(cell: &Cell) {
     mark_vacant(&cell.signals);
-    look(cell);
+    // As the end of an incarnation does, which finds an empty mailbox by a plain load.
+    if cell.word.take() == NODE {
+        cell.done.store(true, Lax);
+    }
     turn(cell);
 }
 

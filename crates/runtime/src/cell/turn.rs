@@ -86,6 +86,10 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             break unsafe { stop(cell, worker) };
         }
         if header.phase.get() == Phase::Vacant {
+            // A signal that came while we looked is looked at, or the cell would be woken for ever.
+            if header.word.begin_poll() {
+                continue;
+            }
             break suspend(header);
         }
         let Some(node) = next(header) else {
@@ -96,7 +100,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             }
             continue;
         };
-        if budget == 0 {
+        if budget == 0 || budget < BUDGET && worker.is_hurried() {
             header.local.set(node.as_ptr());
             break Turn::Requeue;
         }
@@ -208,7 +212,7 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
         .fetch_and(!(SHUTDOWN | KILL | RESTART | FAIL_MAIL | LOOK), AcqRel);
     if header.phase.get() == Phase::Vacant {
         if set & LOOK != 0 {
-            let last = header.side().and_then(|side| side.exit.clone());
+            let last = header.side().and_then(|side| side.exit.as_deref().cloned());
             // SAFETY: S2, we own the cell.
             unsafe { signal::fail_past(cell, &last.unwrap_or(ExitReason::Normal)) };
         }
@@ -222,6 +226,8 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
             return Some(Turn::Done);
         }
         if set & RESTART != 0 {
+            // What was asked before the restart is forgotten; this came after.
+            header.signals.fetch_or(set & (SHUTDOWN | KILL), AcqRel);
             // SAFETY: S2, we own the cell, which is vacant.
             return unsafe { start_incarnation(cell, worker) }.then(|| suspend(header));
         }
@@ -257,7 +263,7 @@ unsafe fn stop(cell: NonNull<Header>, worker: &Worker) -> Turn {
     let header = unsafe { cell.as_ref() };
     let reason = header
         .side()
-        .and_then(|side| side.exit.clone())
+        .and_then(|side| side.exit.as_deref().cloned())
         .unwrap_or(ExitReason::Normal);
     if header.flags.get() & FINISH == 0 && header.phase.get() == Phase::Running {
         header.flags.set(header.flags.get() & !STOP);
