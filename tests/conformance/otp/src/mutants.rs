@@ -95,7 +95,10 @@ fn judge(
     scenarios: &[&Scenario],
     otp: &Traces,
 ) -> io::Result<Verdict> {
-    if !mutations.iter().any(|mutation| mutation.rules.iter().any(|one| one == rule)) {
+    if !mutations
+        .iter()
+        .any(|mutation| mutation.rules.iter().any(|one| one == rule))
+    {
         return Ok(Verdict::Unplanted);
     }
     let shown = run(mutant, rule)?;
