@@ -1,8 +1,8 @@
 //! The same scenarios on Vaxel and on Erlang/OTP, and their traces compared line by line.
 //!
-//! `vaxel-otp compare [SCENARIO...]` runs both sides, `vaxel-otp mutations [RULE...]` plants a fault
-//! for each rule and looks whether a scenario notices; see the README beside this crate. The last
-//! line is `test result: ...`, as that of a suite of tests.
+//! `vaxel-otp compare [SCENARIO...]` runs both sides, `vaxel-otp mutations [RULE...]` plants a
+//! fault for each rule and looks whether a scenario notices; see the README beside this crate. The
+//! last line is `test result: ...`, as that of a suite of tests.
 
 #![forbid(unsafe_code)]
 #![allow(
