@@ -8,3 +8,12 @@ mod actors {}
 
 #[doc = include_str!("../../../docs/channels.md")]
 mod channels {}
+
+#[doc = include_str!("../../../docs/semantics.md")]
+mod semantics {}
+
+#[doc = include_str!("../../../docs/from-elixir.md")]
+mod from_elixir {}
+
+#[doc = include_str!("../../../docs/from-tokio.md")]
+mod from_tokio {}
