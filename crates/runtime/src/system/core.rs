@@ -42,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) seats: Box<[Seat]>,
     seats_used: AtomicUsize,
     pub(crate) pids: Pids,
+    pub(crate) list_all: bool,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) timers: Timers,
@@ -73,6 +74,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) seed: u64,
     pub(crate) clock: Clock,
+    pub(crate) list_all: bool,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) around_worker: Option<AroundWorker>,
     /// No threads: somebody runs the cells one by one, and the same run gives the same pids.
@@ -124,6 +126,7 @@ impl Core {
             },
             names: Names::default(),
             clock: settings.clock,
+            list_all: settings.list_all,
             timers: Timers::new(),
             watchdog: Watchdog::new(),
             types: RwLock::default(),
