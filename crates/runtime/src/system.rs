@@ -463,6 +463,7 @@ impl SystemBuilder {
                 Clock::machine()
             },
             list_all: self.list_all,
+            watchdog: self.watchdog,
             on_event: self.on_event,
             around_worker: self.around_worker,
             driven,
