@@ -115,18 +115,8 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             break Turn::Requeue;
         }
         budget -= 1;
-        // SAFETY: S4: the node is ours and is consumed by `run`.
-        let ran = unsafe {
-            let Node { next, operations } = *node.as_ptr();
-            header.local.set(next);
-            if set & TRACED != 0 {
-                crate::inspect::note(header, operations);
-            }
-            worker.begin_message(header, operations);
-            let ran = (operations.run)(cell, node, worker);
-            worker.end_message();
-            ran
-        };
+        // SAFETY: S2, we own the cell, and the node is ours (S4).
+        let ran = unsafe { begin(cell, node, worker, set) };
         if ran == Ran::Pending {
             tally(header, &mut tallied, budget);
             break suspend(header);
@@ -134,6 +124,27 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
     };
     worker.count_messages(limit - budget);
     turn
+}
+
+/// Begins a message.
+///
+/// # Safety
+/// Owner only; the node is the owner's (S4).
+#[inline]
+unsafe fn begin(cell: NonNull<Header>, node: NonNull<Node>, worker: &Worker, set: u16) -> Ran {
+    // SAFETY: what this needs is what the caller has promised; the node is consumed by `run`.
+    unsafe {
+        let header = cell.as_ref();
+        let Node { next, operations } = *node.as_ptr();
+        header.local.set(next);
+        if set & TRACED != 0 {
+            crate::inspect::note(header, operations);
+        }
+        worker.begin_message(header, operations);
+        let ran = (operations.run)(cell, node, worker);
+        worker.end_message();
+        ran
+    }
 }
 
 /// Counts the messages of this turn so far, before the cell may be given up.
