@@ -21,6 +21,11 @@ impl Fragile {
         Ok(Fragile { fuse })
     }
 
+    #[call]
+    fn fuse(&mut self) -> u32 {
+        self.fuse
+    }
+
     #[cast]
     fn stop_with(&mut self, why: &'static str, cx: &mut Context<Self>) {
         cx.stop_with(ExitReason::error(why));
@@ -81,6 +86,7 @@ fn a_state_is_shown_where_the_type_says_so() {
     let (pen, _seen) = log();
     in_system(|system| async move {
         let (fragile, guard) = (Fragile::spawn(7), Guard::spawn(pen));
+        assert_eq!(soon("an answer", fragile.fuse()).await, Ok(7));
         let state = soon("a state", system.inspect().state(&fragile)).await;
         assert_eq!(state.expect("it is shown"), "Fragile {\n    fuse: 7,\n}");
         let state = soon("a state", system.inspect().state(&guard)).await;

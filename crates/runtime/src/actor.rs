@@ -16,8 +16,8 @@ pub trait Message: Send + 'static {
 /// # Life
 /// [`init`](Self::init) runs first, in the actor's own cell. Then messages are handled in turn;
 /// while a handler awaits, mail waits. [`terminate`](Self::terminate) runs when the actor stops on
-/// purpose, and the state is dropped last. After a panic, a kill or an exit signal only the state is
-/// dropped.
+/// purpose, and the state is dropped last. After a panic, a kill or an exit signal only the state
+/// is dropped.
 pub trait Actor: Sized + Send + 'static {
     /// What [`init`](Self::init) is given.
     type Args: Send + 'static;
@@ -35,8 +35,8 @@ pub trait Actor: Sized + Send + 'static {
         cx: &mut Context<Self>,
     ) -> impl Future<Output = Result<Self, ExitReason>> + Send;
 
-    /// The state as text, for [`Inspector::state`](crate::inspect::Inspector::state): `None` keeps it to
-    /// itself. Runs between two messages and should be quick.
+    /// The state as text, for [`Inspector::state`](crate::inspect::Inspector::state): `None` keeps
+    /// it to itself. Runs between two messages and should be quick.
     fn inspect(&self) -> Option<String> {
         None
     }

@@ -270,8 +270,8 @@ impl Inspector {
     }
 
     /// Notes the messages that an actor begins, the newest `capacity` of them, between 1 and
-    /// [`Tracer::CAPACITY_MAX`], until the tracer is dropped. One tracer per actor: a newer one takes
-    /// the place of the one before. It ends with the incarnation.
+    /// [`Tracer::CAPACITY_MAX`], until the tracer is dropped. One tracer per actor: a newer one
+    /// takes the place of the one before. It ends with the incarnation.
     pub fn trace(&self, actor: &impl Target, capacity: usize) -> Asked<Tracer> {
         self.ask(actor, |slot| Ask::Trace(Trace::new(capacity), slot))
     }

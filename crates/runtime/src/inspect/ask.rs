@@ -126,7 +126,7 @@ impl Ask {
                     slot.set(Err(InspectError::Hidden));
                     return;
                 }
-                // SAFETY: S3, phase Running, and by the caller's word nobody has borrowed the state.
+                // SAFETY: S3, phase Running; by the caller's word nobody has borrowed the state.
                 let shown = crate::panic::catch(|| unsafe { (header.table().inspect)(cell) });
                 slot.set(match shown {
                     Ok(Some(text)) => {

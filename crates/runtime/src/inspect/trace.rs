@@ -91,8 +91,8 @@ impl Tracer {
         Self { trace, system }
     }
 
-    /// Takes what was noted since the last time, oldest first, and how many older events had to make
-    /// room for newer ones.
+    /// Takes what was noted since the last time, oldest first, and how many older events had to
+    /// make room for newer ones.
     pub fn take(&self) -> (Vec<TraceEvent>, u64) {
         let mut ring = self.trace.lock();
         let events = std::mem::take(&mut ring.events);

@@ -7,8 +7,8 @@ use crate::cell::Header;
 const HOLD: u32 = 256;
 
 impl Pids {
-    /// Looks at every incarnation from there on, at no more than `entries_max` entries, until `look`
-    /// says no. Where to go on; `None` at the end.
+    /// Looks at every incarnation from there on, at no more than `entries_max` entries, until
+    /// `look` says no. Where to go on; `None` at the end.
     pub(crate) fn look_through(
         &self,
         from: u64,
