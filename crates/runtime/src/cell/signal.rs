@@ -26,7 +26,7 @@ use super::future::Ran;
 use super::node::{Node, Operations};
 use super::relations::Watcher;
 use super::turn::reverse;
-use super::{Counted, Header, KILL, LOOK, TRAPS, VACANT};
+use super::{Counted, Header, KILL, LOOK, Phase, TRAPS, VACANT};
 use crate::inspect::Ask;
 use crate::sync::{AtomicU16, fault, fence};
 use crate::system::core::Core;
@@ -307,6 +307,15 @@ fn waiting(header: &Header) -> Vec<NonNull<SignalNode>> {
     }
 }
 
+/// Whether this is a signal that has been looked at. The caller owns the node (S4).
+pub(crate) fn is_spent(node: NonNull<Node>) -> bool {
+    // SAFETY: S4, and only signal nodes have these operations.
+    unsafe {
+        std::ptr::eq(node.as_ref().operations, &raw const OPERATIONS)
+            && node.cast::<SignalNode>().as_ref().signal.is_none()
+    }
+}
+
 /// How many messages wait, those not counted against the bound and those in the batch included;
 /// signals are none. Owner only.
 pub(crate) fn messages_waiting(header: &Header) -> usize {
@@ -331,13 +340,14 @@ pub(crate) unsafe fn look(cell: NonNull<Header>) -> Option<ExitReason> {
     let me = header.table().core().pids.of(cell)?;
     let traps = header.signals.load(Relaxed) & TRAPS != 0;
     let awaits = header.side().is_some_and(|side| !side.future.is_null());
+    let has_state = header.phase.get() == Phase::Running && !awaits;
     for mut node in waiting(header) {
         // SAFETY: the node is in our mail and ours (S4); nobody else looks at it.
         let node = unsafe { node.as_mut() };
         let acts = match &node.signal {
             Some(Signal::Exit(exit)) => exit.is_kill() || !traps && !exit.trapped,
             Some(Signal::Link { .. } | Signal::Unlink { .. } | Signal::Unlinked { .. }) => !traps,
-            Some(Signal::Ask(ask)) => !awaits || !ask.needs_state(),
+            Some(Signal::Ask(ask)) => has_state || !ask.needs_state(),
             _ => false,
         };
         if !acts || node.target != me {

@@ -138,7 +138,7 @@ unsafe fn begin(cell: NonNull<Header>, node: NonNull<Node>, worker: &Worker, set
         let Node { next, operations } = *node.as_ptr();
         header.local.set(next);
         if set & TRACED != 0 {
-            crate::inspect::note(header, operations);
+            crate::inspect::note(header, node);
         }
         worker.begin_message(header, operations);
         let ran = (operations.run)(cell, node, worker);

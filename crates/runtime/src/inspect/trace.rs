@@ -1,10 +1,11 @@
 //! Traces: the newest messages that one actor began.
 
-use crate::cell::node::Operations;
-use crate::cell::{Header, TRACED};
+use crate::cell::node::Node;
+use crate::cell::{Header, TRACED, signal};
 use crate::{System, Time};
 use std::collections::VecDeque;
 use std::fmt;
+use std::ptr::NonNull;
 use std::sync::atomic::Ordering::AcqRel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,7 +52,10 @@ impl Trace {
 
 /// A traced actor begins a message. Owner only.
 #[cold]
-pub(crate) fn note(header: &Header, operations: &Operations) {
+pub(crate) fn note(header: &Header, node: NonNull<Node>) {
+    if signal::is_spent(node) {
+        return;
+    }
     let relations = header.side_or_new().relations();
     // The actor holds one, the tracer the other.
     let Some(trace) = relations
@@ -64,7 +68,8 @@ pub(crate) fn note(header: &Header, operations: &Operations) {
     };
     let event = TraceEvent {
         at: header.table().core().clock.now(),
-        message: (operations.name)(),
+        // SAFETY: S4: the node is the owner's, who is about to handle it.
+        message: (unsafe { node.as_ref() }.operations.name)(),
     };
     {
         let mut ring = trace.lock();
