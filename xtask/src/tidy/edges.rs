@@ -19,7 +19,10 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ("vaxel-testkit", &["vaxel-runtime"]),
     ("vaxel-websocket", &[]),
     ("vaxel-macros", &[]),
-    ("vaxel-actor", &["vaxel-runtime", "vaxel-macros"]),
+    (
+        "vaxel-actor",
+        &["vaxel-runtime", "vaxel-macros", "vaxel-testkit"],
+    ),
     ("vaxel-pubsub", &["vaxel-runtime"]),
     ("vaxel-net", &["vaxel-runtime", "vaxel-websocket"]),
     (

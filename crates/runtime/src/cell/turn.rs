@@ -82,6 +82,11 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             break unsafe { stop(cell, worker) };
         }
         if header.phase.get() == Phase::Vacant {
+            // What woke it is forgotten before the signals are looked at for the last time: kept,
+            // it would make the cell runnable again and again until its supervisor decides.
+            if header.word.begin_poll() {
+                continue;
+            }
             break suspend(header);
         }
         let Some(node) = next(header) else {
