@@ -33,6 +33,7 @@ impl Worker {
     async fn init(name: &'static str, log: Log) -> Result<Self, String> {
         log.write(name, "init");
         if name.starts_with("slow") {
+            // tidy: allow(sleep-in-test): virtual time, the start under test is slow by it
             vaxel_actor::time::sleep(secs(1)).await;
         }
         if name.starts_with("bad") {
@@ -51,6 +52,7 @@ impl Worker {
     /// Answers late enough to be killed meanwhile.
     #[call]
     async fn think(&mut self) -> u32 {
+        // tidy: allow(sleep-in-test): virtual time, the handler under test is suspended by it
         vaxel_actor::time::sleep(millis(2)).await;
         self.handled
     }

@@ -1,26 +1,46 @@
-//! The atomics of the lock-free protocols, in one place so that Loom can take them over.
+//! The atomics of the lock-free protocols, in one place so that Loom and Shuttle can take them
+//! over.
 //!
 //! Only the modules that hold a protocol ([`crate::cell::word`], [`crate::call::slot`],
 //! [`crate::worker::ring`], [`crate::worker::idle`]) import from here. Everything else uses the
 //! standard library, so a `--cfg loom` build still compiles the whole crate.
+//!
+//! Under `--cfg shuttle` whole workers run on Shuttle's threads, so the locks inside of which the
+//! protocols are used, parking, and the worker's thread-local come from here too.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::{
     hint::spin_loop,
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+};
+
+#[cfg(not(shuttle))]
+pub(crate) use std::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread, thread_local,
+};
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    hint::spin_loop,
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    },
+    thread, thread_local,
 };
 
 #[cfg(loom)]
 pub(crate) use loom::{
     hint::spin_loop,
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
 };
 
-/// Which planted fault a Loom model runs with; there is none outside the models.
+/// Which planted fault a model runs with; there is none outside the models.
 ///
 /// A model that cannot fail proves nothing, so every protocol step that matters can be left out
 /// by name, and a test shows that its model then fails.
-#[cfg(all(loom, test))]
+#[cfg(all(any(loom, shuttle), test))]
 pub(crate) mod fault {
     use std::sync::Mutex;
 
@@ -38,12 +58,19 @@ pub(crate) mod fault {
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
+    /// How many preemptions a Loom model tries: three, or what `VAXEL_PREEMPTIONS` says.
+    #[cfg(loom)]
+    pub(crate) fn preemptions() -> Option<usize> {
+        let wanted = std::env::var("VAXEL_PREEMPTIONS").ok();
+        Some(wanted.and_then(|text| text.parse().ok()).unwrap_or(3))
+    }
+
     pub(crate) fn planted(fault: &'static str) -> bool {
         *ACTIVE.lock().unwrap() == Some(fault)
     }
 }
 
-#[cfg(not(all(loom, test)))]
+#[cfg(not(all(any(loom, shuttle), test)))]
 pub(crate) mod fault {
     #[inline(always)]
     pub(crate) const fn planted(_fault: &'static str) -> bool {
