@@ -1,7 +1,8 @@
 //! The atomics of the lock-free protocols, in one place so that Loom and Shuttle can take them
 //! over.
 //!
-//! Only the modules that hold a protocol ([`crate::cell::word`], [`crate::call::slot`],
+//! Only the modules that hold a protocol ([`crate::cell::word`], [`crate::cell::signal`],
+//! [`crate::call::slot`], [`crate::call::pending`], [`crate::timer::alarm`],
 //! [`crate::worker::ring`], [`crate::worker::idle`]) import from here. Everything else uses the
 //! standard library, so a `--cfg loom` build still compiles the whole crate.
 //!
@@ -11,30 +12,27 @@
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::{
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
-};
-
-#[cfg(not(shuttle))]
-pub(crate) use std::{
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, fence},
     sync::{Condvar, Mutex, MutexGuard},
-    thread, thread_local,
-};
-
-#[cfg(shuttle)]
-pub(crate) use shuttle::{
-    hint::spin_loop,
-    sync::{
-        Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
-    },
-    thread, thread_local,
 };
 
 #[cfg(loom)]
 pub(crate) use loom::{
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::{Condvar, Mutex, MutexGuard},
 };
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    hint::spin_loop,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::{Condvar, Mutex, MutexGuard},
+    thread, thread_local,
+};
+
+#[cfg(not(shuttle))]
+pub(crate) use std::{thread, thread_local};
 
 /// Which planted fault a model runs with; there is none outside the models.
 ///
