@@ -83,7 +83,7 @@ impl Watcher {
     #[cast]
     fn watch_for_nothing(&mut self, whom: FragileRef, cx: &mut Context<Self>) {
         let monitor = cx.monitor(&whom);
-        cx.demonitor(monitor, &whom);
+        cx.demonitor(monitor);
     }
 
     #[info]

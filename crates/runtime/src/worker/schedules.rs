@@ -268,7 +268,13 @@ impl Handler<ChildExit> for Parent {
     }
 }
 
-/// Two kill one child while a third sends it mail: each kill ends an incarnation, each end brings
+fn answer(child: &ActorRef<Frail>) -> Done {
+    let answered = done();
+    child.cast(Answer(answered.clone())).unwrap();
+    answered
+}
+
+/// Two kill one child while a third sends it mail: a kill ends an incarnation, each end brings
 /// one restart, and the mail is handled.
 fn a_child_is_killed_from_two_sides() {
     let plant = Plant::new(2);
@@ -277,23 +283,16 @@ fn a_child_is_killed_from_two_sides() {
     let args = (lives.clone(), ends.clone(), born.clone());
     let parent = plant.system.spawn::<Parent>(args);
     let child: ActorRef<Frail> = born.wait();
-    let kill = |child: ActorRef<Frail>| {
-        move || {
-            let exit = child.exit();
-            child.kill();
-            exit.wait();
-        }
-    };
+    // A kill of a child that has not begun, or that waits for its parent, ends nothing.
+    answer(&child).wait();
+    let kill = |child: ActorRef<Frail>| move || child.kill();
     let killers = [(); 2].map(|()| thread::spawn(kill(child.clone())));
-    let answered = done();
-    child.cast(Answer(answered.clone())).unwrap();
+    let answered = answer(&child);
     for killer in killers {
         killer.join().unwrap();
     }
     answered.wait();
-    let last = done();
-    child.cast(Answer(last.clone())).unwrap();
-    last.wait();
+    answer(&child).wait();
     let (lives, ends) = (lives.load(SeqCst), ends.load(SeqCst));
     assert!(ends >= 1, "a kill was lost");
     assert_eq!(lives, ends + 1, "each end brings one restart");
