@@ -50,7 +50,8 @@ pub(crate) struct ActorsArgs {
     /// Holds so many actors at once, each of which has answered a call, instead of the rows; the
     /// largest number of processes of a BEAM unless told otherwise.
     #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "134217728")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000_000), conflicts_with = "cases")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(conflicts_with = "cases")]
     alive: Option<u64>,
 
     /// Prints one JSON object a line.

@@ -75,8 +75,8 @@ pub(crate) unsafe fn begin_init<A: Actor>(
 /// The reason for which most actors end; `terminate` borrows it from here.
 static NORMAL: ExitReason = ExitReason::Normal;
 
-/// `terminate` is done; the turn goes on to the end. Keeps the reason that `terminate` borrows if it
-/// is an uncommon one.
+/// `terminate` is done; the turn goes on to the end. Keeps the reason that `terminate` borrows if
+/// it is an uncommon one.
 struct TerminateDone(Option<Arc<ExitReason>>);
 
 impl Completion<()> for TerminateDone {
