@@ -78,7 +78,7 @@ pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
     ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient,
     RegisterError, SendError, System, SystemBuilder, Target, TaskError, Time, TimerRef,
-    TrappedExit, TypeStats, Watchable, time,
+    TrappedExit, TypeStats, Watchable, inspect, time,
 };
 pub use workers::{Workers, WorkersArgs};
 
