@@ -42,6 +42,7 @@ mod beside_tokio;
 mod call;
 mod durations;
 mod program;
+pub mod state_machine;
 pub mod supervisor;
 
 #[doc(hidden)]
@@ -56,8 +57,9 @@ pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, Super
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
-    ExitReason, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient, RegisterError,
-    SendError, System, SystemBuilder, TaskError, Time, TimerRef, TypeStats, Watchable, time,
+    ExitReason, Handler, Join, Mailbox, Message, MonitorRef, Pid, Receive, ReceiveError, Recipient,
+    RegisterError, ReplyTo, SendError, StashFull, System, SystemBuilder, TaskError, Time, TimerRef,
+    TypeStats, Watchable, time,
 };
 
 /// What most files that define actors need.

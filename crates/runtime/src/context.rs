@@ -1,7 +1,7 @@
 //! What a handler knows of its own actor.
 
 use crate::cell::side::{UnwatchNode, Watcher};
-use crate::cell::{Counted, Header};
+use crate::cell::{CLOSE, Counted, FINISH, Header, KILL, SHUTDOWN, STOP};
 use crate::reference::{Watchable, cast_exempt, watch};
 use crate::timer::{Action, Every, Key};
 use crate::{Actor, ActorRef, Down, ExitReason, Handler, Message, Pid, RegisterError, System};
@@ -43,7 +43,7 @@ impl<A: Actor> Context<A> {
         }
     }
 
-    fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header {
         // SAFETY: a context lives inside a future of its cell (S5).
         unsafe { self.cell.as_ref() }
     }
@@ -77,6 +77,13 @@ impl<A: Actor> Context<A> {
     /// Stops this actor after the current message with a reason of its own. `terminate` runs.
     pub fn stop_with(&mut self, reason: ExitReason) {
         self.header().request_stop(reason);
+    }
+
+    /// Whether this actor will stop after the current message: for handlers that take long.
+    pub fn is_stopping(&self) -> bool {
+        let header = self.header();
+        let asked = header.signals.load(std::sync::atomic::Ordering::Relaxed);
+        header.flags.get() & (STOP | FINISH) != 0 || asked & (SHUTDOWN | CLOSE | KILL) != 0
     }
 
     /// Spawns an actor in this system.
@@ -232,6 +239,7 @@ impl<A: Handler<Down>> DownOperations<A> {
         drop: drop_down,
         name: std::any::type_name::<Down>,
         of_incarnation: true,
+        node_type: std::any::TypeId::of::<DownNode>,
     };
 }
 

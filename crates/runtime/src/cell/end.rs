@@ -134,6 +134,7 @@ pub(crate) unsafe fn end_incarnation(
 ) -> Turn {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
+    let ending = crate::panic::Ending::because(reason);
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
         header.side_or_new().future = null_mut();
         // SAFETY: the attached block is ours and detached.
@@ -144,7 +145,9 @@ pub(crate) unsafe fn end_incarnation(
         // SAFETY: S3: there is a state, and from here on there is none.
         crate::panic::contain(|| unsafe { (header.table().drop_state)(cell) });
     }
+    drop(ending);
     header.phase.set(Phase::Vacant);
+    super::out_of_turn::give_back(header);
     header.flags.set(0);
     if let Some(side) = header.side() {
         side.exit = None;
@@ -270,10 +273,12 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
     // SAFETY: S2, we own the cell.
     unsafe { tell_watchers(cell, pid, &reason) };
+    let ending = crate::panic::Ending::because(&reason);
     for list in [header.local.replace(null_mut()), newer] {
         // SAFETY: S4.
         unsafe { fail_mail(list, &reason) };
     }
+    drop(ending);
     if let Some(side) = header.side() {
         let supervision = side.supervision.take();
         crate::panic::contain(|| drop(supervision));

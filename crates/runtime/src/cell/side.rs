@@ -2,11 +2,13 @@
 
 use super::future::{Block, Ran};
 use super::node::{Node, Operations};
+use super::out_of_turn::OutOfTurn;
 use super::{Counted, Header};
 use crate::child::{ChildExit, StartSlot};
 use crate::exit_watch::ExitSlot;
 use crate::worker::Worker;
 use crate::{Down, ExitReason, MonitorRef, Pid};
+use std::any::TypeId;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ pub(crate) struct Side {
     pub(crate) exit: Option<ExitReason>,
     pub(crate) relations: Option<Box<Relations>>,
     pub(crate) supervision: Option<Box<Supervision>>,
+    /// Mail that does not wait its turn.
+    pub(crate) out_of_turn: Option<Box<OutOfTurn>>,
 }
 
 impl Default for Side {
@@ -27,6 +31,7 @@ impl Default for Side {
             exit: None,
             relations: None,
             supervision: None,
+            out_of_turn: None,
         }
     }
 }
@@ -113,6 +118,7 @@ impl WatchNode {
             drop: drop_watch,
             name: || "monitor",
             of_incarnation: true,
+            node_type: TypeId::of::<WatchNode>,
         };
         let node = Self {
             node: Node::new(&OPERATIONS),
@@ -172,6 +178,7 @@ impl UnwatchNode {
             drop: drop_unwatch,
             name: || "demonitor",
             of_incarnation: true,
+            node_type: TypeId::of::<UnwatchNode>,
         };
         let node = Self {
             node: Node::new(&OPERATIONS),
@@ -199,6 +206,9 @@ unsafe fn drop_unwatch(node: NonNull<Node>, _reason: &ExitReason) {
     drop(unsafe { Box::from_raw(node.cast::<UnwatchNode>().as_ptr()) });
 }
 
+/// Stands for the type of the node that stops an actor.
+pub(crate) struct StopNode;
+
 /// Stops the actor behind the mail that was sent before.
 pub(crate) fn allocate_stop() -> NonNull<Node> {
     static OPERATIONS: Operations = Operations {
@@ -206,6 +216,7 @@ pub(crate) fn allocate_stop() -> NonNull<Node> {
         drop: drop_stop,
         name: || "stop",
         of_incarnation: true,
+        node_type: TypeId::of::<StopNode>,
     };
     NonNull::from(Box::leak(Box::new(Node::new(&OPERATIONS))))
 }

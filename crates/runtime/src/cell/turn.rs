@@ -3,6 +3,7 @@
 use super::end::{end_incarnation, finish, start_incarnation};
 use super::future::{self, Ran};
 use super::node::Node;
+use super::out_of_turn;
 use super::word::Released;
 use super::{CLOSE, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
 use crate::ExitReason;
@@ -50,6 +51,7 @@ unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -
         {
             side.future = null_mut();
         }
+        let _ending = crate::panic::Ending::because(reason);
         // SAFETY: the block was being polled by us and is attached to nothing any more.
         unsafe { future::abandon(block, reason) };
     }
@@ -76,8 +78,11 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
             }
         }
         if header.flags.get() != 0 {
-            // SAFETY: S2, we own the cell.
-            break unsafe { stop(cell, worker) };
+            out_of_turn::splice(header);
+            if header.flags.get() != 0 {
+                // SAFETY: S2, we own the cell.
+                break unsafe { stop(cell, worker) };
+            }
         }
         if header.phase.get() == Phase::Vacant {
             break suspend(header);
@@ -142,8 +147,14 @@ pub(crate) unsafe fn reverse(newest: u64) -> *mut Node {
     ordered
 }
 
-fn suspend(header: &Header) -> Turn {
-    match header.word.suspend() {
+/// Gives a cell up whose handler awaits, to its wakers, and to its senders if it receives.
+pub(crate) fn suspend(header: &Header) -> Turn {
+    let released = if out_of_turn::is_receiving(header) {
+        header.word.suspend_receiving()
+    } else {
+        header.word.suspend()
+    };
+    match released {
         Released::Idle => Turn::Done,
         Released::Again => Turn::Requeue,
     }
@@ -158,7 +169,7 @@ unsafe fn resume(
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let killed = header.signals.load(Relaxed) & KILL != 0;
-    let woken = header.word.begin_poll();
+    let woken = header.word.begin_poll() || out_of_turn::has_received(header);
     if killed || !woken && header.word.no_references() {
         // Killed, or nobody is left who could wake it. One that has been woken is polled even if
         // the waker was the last reference.
