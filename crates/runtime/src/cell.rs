@@ -11,8 +11,8 @@
 //! - **S2.** `phase`, `flags`, `local`, `side` and the state are touched by the owner of `SCHED`
 //!   alone; ownership moves through the state word and the run queues, which order memory.
 //! - **S3.** The state is initialised exactly in the phases `Running` and `Stopping`.
-//! - **S4.** A node taken from the word belongs to the owner; it is consumed by exactly one of its
-//!   operations `run` and `drop`.
+//! - **S4.** A node taken from the word belongs to who took it: the owner, or who declares the
+//!   actor dead. It is consumed by exactly one of its operations `run` and `drop`.
 //! - **S5.** A future block never moves from its first poll to its drop, and is polled and dropped
 //!   by the owner alone. It borrows the state and its own context, both of which outlive it: it is
 //!   dropped before the state is.
@@ -48,6 +48,10 @@ pub(crate) const RESTART: u8 = 1 << 2;
 pub(crate) const CLOSE: u8 = 1 << 3;
 /// The registry knows this cell. Not a request: it stays set.
 pub(crate) const NAMED: u8 = 1 << 4;
+/// Declared dead from outside; the reference that was leaked for it goes with the bit.
+pub(crate) const ABANDONED: u8 = 1 << 6;
+/// The mail of a vacant cell fails.
+pub(crate) const FAIL_MAIL: u8 = 1 << 7;
 
 /// Owner's flag: stop after the current message, `terminate` first.
 pub(crate) const STOP: u8 = 1;

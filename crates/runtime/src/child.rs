@@ -5,12 +5,14 @@
 //! The parent then starts it again in place or closes it. While nobody decides, mail waits up to
 //! the bound.
 
-use crate::cell::end::{begin_init, request_restart};
+use crate::cell::end::{begin_init, declare_dead, request_restart};
 use crate::cell::future::Ran;
-use crate::cell::side::{Start, Supervision};
+use crate::cell::side::{Start, Supervision, Watcher};
+use crate::cell::word::Released;
 use crate::cell::{self, CLOSE, Counted, Header, KILL, Phase, SHUTDOWN};
 use crate::exit_watch::Exit;
 use crate::oneshot::OneShot;
+use crate::reference::watch;
 use crate::worker::Worker;
 use crate::{Actor, ActorRef, AnyRef, ExitReason, Message, Pid, Recipient, System};
 use std::future::Future;
@@ -76,11 +78,40 @@ impl System {
         parent: &Recipient<ChildExit>,
         tag: u64,
     ) -> (Child, ActorRef<A>) {
+        let (child, actor) = self.allocate_child(args, parent, tag);
+        let counted = child.counted();
+        counted.header().signals.fetch_or(cell::RESTART, Relaxed);
+        crate::worker::schedule(counted.cell());
+        (child, actor)
+    }
+
+    /// As [`spawn_child`](Self::spawn_child), but nothing runs before [`Child::start`]: until then
+    /// the child can be given a name, and its [`pid`](Child::pid) is that of its first incarnation.
+    pub fn prepare_child<A: Actor>(
+        &self,
+        args: impl Fn() -> A::Args + Send + 'static,
+        parent: &Recipient<ChildExit>,
+        tag: u64,
+    ) -> (Child, ActorRef<A>) {
+        let (child, actor) = self.allocate_child(args, parent, tag);
+        if child.counted().header().word.suspend() == Released::Again {
+            crate::worker::schedule(child.counted().cell());
+        }
+        (child, actor)
+    }
+
+    /// A vacant cell that the caller owns (SCHED).
+    fn allocate_child<A: Actor>(
+        &self,
+        args: impl Fn() -> A::Args + Send + 'static,
+        parent: &Recipient<ChildExit>,
+        tag: u64,
+    ) -> (Child, ActorRef<A>) {
         let core = self.core();
         let cell = crate::worker::with_current(NonNull::from(core), |worker| {
             cell::allocate::<A>(core.table::<A>(), worker, Phase::Vacant)
         });
-        // SAFETY: the first reference; the cell is ours (SCHED) until `request_restart`.
+        // SAFETY: the first reference; the cell is ours (SCHED) until the caller gives it up.
         let counted = unsafe { Counted::adopt(cell) };
         let started = Arc::new(StartSlot::default());
         // SAFETY: S2, we own the cell.
@@ -96,8 +127,6 @@ impl System {
         }));
         // SAFETY: the cell is one of `A`'s.
         let actor = unsafe { ActorRef::from_counted(counted.clone()) };
-        counted.header().signals.fetch_or(cell::RESTART, Relaxed);
-        crate::worker::schedule(cell);
         (
             Child {
                 actor: AnyRef::from_counted(counted),
@@ -122,6 +151,17 @@ impl Child {
         request_restart(self.counted());
     }
 
+    /// Starts the first incarnation of a [prepared](System::prepare_child) child. Call it once.
+    pub fn start(&self) {
+        request_restart(self.counted());
+    }
+
+    /// Fails the mail that waits for an incarnation that is over, with the reason of its end; what
+    /// is sent later waits for the next one. Does nothing while an incarnation lives.
+    pub fn fail_mail(&self) {
+        self.counted().signal(cell::FAIL_MAIL);
+    }
+
     /// Resolves when the `init` of the newest incarnation is done, with the reason if it failed.
     pub fn started(&self) -> Started {
         Started(self.started.clone())
@@ -142,6 +182,20 @@ impl Child {
         self.actor.exit()
     }
 
+    /// Resolves when the incarnation of that pid is over, with [`ExitReason::NoProcess`] if it was
+    /// over before. Unlike [`exit`](Self::exit) it never waits for a later incarnation.
+    pub fn exit_of(&self, pid: Pid) -> Exit {
+        let (exit, counted) = (Exit::new(), self.counted());
+        watch(counted, pid, Watcher::Future(exit.slot()));
+        // The request may have come after the end, to a vacant cell, where it would lie until the
+        // next incarnation. Who finds the pid retired answers in its place; the first one counts.
+        let core = counted.header().table().core();
+        if core.pids.of(counted.cell()) != Some(pid) {
+            exit.slot().set(ExitReason::NoProcess);
+        }
+        exit
+    }
+
     /// The pid of the current incarnation.
     pub fn pid(&self) -> Pid {
         self.actor.pid()
@@ -150,6 +204,14 @@ impl Child {
     /// The actor.
     pub fn actor(&self) -> &AnyRef {
         &self.actor
+    }
+
+    /// Gives up on a child that was killed and does not end, because its handler does not return:
+    /// it is declared dead. From now on nothing can be sent to it, its names are free, and the mail
+    /// that waits fails. Its thread and its state are gone only when the handler returns; its
+    /// monitors hear of its end then, and so do calls in the batch it had already taken.
+    pub fn abandon(self) {
+        declare_dead(self.counted());
     }
 
     /// Ends the child for good: at once if it is vacant, else after a shutdown. The mail that waits

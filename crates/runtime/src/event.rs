@@ -1,6 +1,6 @@
 //! What happens inside a system that somebody may want to know.
 
-use crate::{ExitReason, Pid};
+use crate::{ExitReason, Pid, SupervisorReport};
 
 /// Something worth a line in a log. Given to the system's event hook.
 ///
@@ -29,4 +29,6 @@ pub enum Event {
         /// Whether a spare worker could be started; there are at most 64 seats.
         replaced: bool,
     },
+    /// A supervisor reports a failed start, an end, or that it gives up.
+    Supervisor(SupervisorReport),
 }

@@ -54,11 +54,14 @@ impl fmt::Debug for Pid {
     }
 }
 
+/// A power of two.
 const STRIPES: usize = 16;
 
 /// The table of pids of one system, in stripes so that spawning scales.
 pub(crate) struct Pids {
     stripes: [Mutex<Stripe>; STRIPES],
+    /// Which bits of a cell's address choose its stripe.
+    spread: usize,
 }
 
 #[derive(Default)]
@@ -87,6 +90,15 @@ impl Pids {
     pub(crate) fn new() -> Self {
         Self {
             stripes: std::array::from_fn(|_| Mutex::default()),
+            spread: STRIPES - 1,
+        }
+    }
+
+    /// A table in which pids do not depend on addresses: the same run gives the same pids.
+    pub(crate) fn in_order() -> Self {
+        Self {
+            spread: 0,
+            ..Self::new()
         }
     }
 
@@ -98,15 +110,15 @@ impl Pids {
 
     /// The stripe that a cell without a slot would get one from. Fixed by its address, so that two
     /// threads that ask for the pid of one actor meet at one lock.
-    fn home(cell: NonNull<Header>) -> usize {
-        (cell.as_ptr().addr() >> 6) ^ (cell.as_ptr().addr() >> 12)
+    fn home(&self, cell: NonNull<Header>) -> usize {
+        ((cell.as_ptr().addr() >> 6) ^ (cell.as_ptr().addr() >> 12)) & self.spread
     }
 
     /// The pid of this incarnation, given at first need. [`Pid::NONE`] when the actor is over.
     pub(crate) fn ensure(&self, cell: NonNull<Header>) -> Pid {
         // SAFETY: the caller holds a reference or owns the cell (S1).
         let header = unsafe { cell.as_ref() };
-        let home = Self::home(cell) % STRIPES;
+        let home = self.home(cell);
         let mut stripe = self.stripe(home);
         let known = header.slot.load(Relaxed);
         if known != 0 {
@@ -159,7 +171,7 @@ impl Pids {
         if header.slot.load(Relaxed) == 0 {
             return None;
         }
-        let stripe = self.stripe(Self::home(cell));
+        let stripe = self.stripe(self.home(cell));
         let slot = header.slot.load(Relaxed);
         (slot != 0).then(|| Self::read(&stripe, slot))
     }
@@ -172,7 +184,7 @@ impl Pids {
         if header.slot.load(SeqCst) == 0 {
             return None;
         }
-        let mut stripe = self.stripe(Self::home(cell));
+        let mut stripe = self.stripe(self.home(cell));
         let slot = header.slot.swap(0, Relaxed);
         if slot == 0 {
             return None;

@@ -9,7 +9,7 @@ use super::future::{self, Completion, Ran, drive};
 use super::node::state_of;
 use super::turn::{Turn, reverse};
 use super::word::Released;
-use super::{ActorCell, CLOSE, Counted, FINISH, Header, NAMED, Phase, RESTART};
+use super::{ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, Phase, RESTART};
 use crate::child::ChildExit;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -245,6 +245,24 @@ unsafe fn fail_requests_of_incarnation(cell: NonNull<Header>, reason: &ExitReaso
     }
 }
 
+/// Fails the mail of a vacant cell with the reason for which its last incarnation ended: it was
+/// meant for a state that its supervisor does not bring back.
+///
+/// # Safety
+/// Owner only, phase Vacant.
+pub(crate) unsafe fn fail_waiting(cell: NonNull<Header>) {
+    // SAFETY: S2, we own the cell.
+    let header = unsafe { cell.as_ref() };
+    let reason = header.side().and_then(|side| side.exit.clone());
+    let reason = reason.unwrap_or(ExitReason::Normal);
+    // SAFETY: owner: the mail taken is ours (S4).
+    let newer = unsafe { reverse(header.word.take()) };
+    for list in [header.local.replace(null_mut()), newer] {
+        // SAFETY: S4.
+        unsafe { fail_mail(list, &reason) };
+    }
+}
+
 /// Closes a cell whose incarnation is over: for good.
 ///
 /// # Safety
@@ -266,24 +284,26 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     // Pairs with the registry and the table of pids, which mark the cell and then look whether the
     // word is closed.
     fence(SeqCst);
-    if header.signals.load(Acquire) & NAMED != 0 {
+    let signals = header.signals.load(Acquire);
+    if signals & NAMED != 0 {
         // Before anybody is told: a successor may want the name.
         core.names.forget(cell);
     }
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
     // SAFETY: S2, we own the cell.
     unsafe { tell_watchers(cell, pid, &reason) };
-    let ending = crate::panic::Ending::because(&reason);
     for list in [header.local.replace(null_mut()), newer] {
         // SAFETY: S4.
         unsafe { fail_mail(list, &reason) };
     }
-    drop(ending);
     if let Some(side) = header.side() {
         let supervision = side.supervision.take();
         crate::panic::contain(|| drop(supervision));
     }
     header.table().count(worker, Count::Ended, 1);
+    if signals & ABANDONED != 0 {
+        release_abandoned(cell);
+    }
     match guard {
         Some(guard) => drop(guard),
         // SAFETY: closed, and no reference is left or can come back.
@@ -291,8 +311,44 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     }
 }
 
+/// Declares an actor dead whose handler does not return: from now on nothing can be sent to it, its
+/// names are free, and the mail that waited fails. The handler is told to end by `KILL`; when it
+/// returns, its owner finishes the cell. Messages that it had taken in a batch fail only then.
+pub(crate) fn declare_dead(cell: &Counted) {
+    let header = cell.header();
+    // The owner goes on using a cell whose word says that nobody does: this reference keeps it.
+    std::mem::forget(cell.clone());
+    cell.signal(KILL | CLOSE | ABANDONED);
+    // Pairs with `finish`, which closes the word, fences and then looks for the flag: either it
+    // sees the flag, or we see that the word was closed.
+    fence(SeqCst);
+    let Some(newest) = header.word.declare_dead() else {
+        release_abandoned(cell.cell());
+        return;
+    };
+    if header.signals.load(Acquire) & NAMED != 0 {
+        header.table().core().names.forget(cell.cell());
+    }
+    // SAFETY: S4, the nodes just taken are ours.
+    unsafe { fail_mail(reverse(newest), &ExitReason::Killed) };
+}
+
+/// Gives up the reference that [`declare_dead`] leaked, unless that has been done. The caller holds
+/// another one.
+fn release_abandoned(cell: NonNull<Header>) {
+    // SAFETY: S1, the caller's reference.
+    let signals = unsafe { cell.as_ref() }
+        .signals
+        .fetch_and(!ABANDONED, AcqRel);
+    if signals & ABANDONED != 0 {
+        // SAFETY: the flag stands for a counted reference, and who clears it takes that over.
+        drop(unsafe { Counted::adopt(cell) });
+    }
+}
+
 /// Drops a list of messages; whoever waits for an answer is told the reason.
 unsafe fn fail_mail(mut list: *mut super::node::Node, reason: &ExitReason) {
+    let _ending = crate::panic::Ending::because(reason);
     while let Some(node) = NonNull::new(list) {
         // SAFETY: S4: ours; consumed by `drop`.
         unsafe {
@@ -303,7 +359,8 @@ unsafe fn fail_mail(mut list: *mut super::node::Node, reason: &ExitReason) {
     }
 }
 
-/// Asks a vacant cell's owner for a new incarnation.
+/// Asks a vacant cell's owner for a new incarnation. Requests to end that came while there was
+/// nothing to end are forgotten.
 pub(crate) fn request_restart(cell: &Counted) {
     cell.header()
         .signals

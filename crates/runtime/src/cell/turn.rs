@@ -1,11 +1,11 @@
 //! One turn: a worker takes a cell and handles up to 64 messages.
 
-use super::end::{end_incarnation, finish, start_incarnation};
+use super::end::{end_incarnation, fail_waiting, finish, start_incarnation};
 use super::future::{self, Ran};
 use super::node::Node;
 use super::out_of_turn;
 use super::word::Released;
-use super::{CLOSE, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
+use super::{CLOSE, FAIL_MAIL, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
 use crate::ExitReason;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -25,13 +25,13 @@ pub(crate) enum Turn {
     Requeue,
 }
 
-/// Runs one turn; a panic ends the incarnation and nothing else.
+/// Runs one turn of at most `budget` messages; a panic ends the incarnation and nothing else.
 ///
 /// # Safety
 /// The caller owns the cell.
-pub(crate) unsafe fn run(cell: NonNull<Header>, worker: &Worker) -> Turn {
+pub(crate) unsafe fn run(cell: NonNull<Header>, worker: &Worker, budget: u32) -> Turn {
     // SAFETY: what this needs is what the caller has promised.
-    match crate::panic::catch(|| unsafe { turn(cell, worker) }) {
+    match crate::panic::catch(|| unsafe { turn(cell, worker, budget) }) {
         Ok(turn) => turn,
         Err(reason) => {
             worker.end_message();
@@ -60,7 +60,7 @@ unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -
     unsafe { end_incarnation(cell, Some(worker), reason) }
 }
 
-unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
+unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn {
     // SAFETY: owner, and so until the cell is given up.
     let header = unsafe { cell.as_ref() };
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
@@ -68,10 +68,12 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
         if let Some(turn) = unsafe { resume(cell, worker, block) } {
             return turn;
         }
+        // The rest of a handler is as much work as a message.
+        budget -= 1;
     }
-    let mut budget = BUDGET;
+    let limit = budget;
     let turn = loop {
-        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE) != 0 {
+        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL) != 0 {
             // SAFETY: S2, we own the cell.
             if let Some(turn) = unsafe { signals(cell, worker) } {
                 break turn;
@@ -113,7 +115,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
             break suspend(header);
         }
     };
-    worker.count_messages(BUDGET - budget);
+    worker.count_messages(limit - budget);
     turn
 }
 
@@ -168,8 +170,9 @@ unsafe fn resume(
 ) -> Option<Turn> {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    let killed = header.signals.load(Relaxed) & KILL != 0;
+    // In this order: a wake that is forgotten here may be the one of a kill.
     let woken = header.word.begin_poll() || out_of_turn::has_received(header);
+    let killed = header.signals.load(Relaxed) & KILL != 0;
     if killed || !woken && header.word.no_references() {
         // Killed, or nobody is left who could wake it. One that has been woken is polled even if
         // the waker was the last reference.
@@ -201,8 +204,12 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
     let header = unsafe { cell.as_ref() };
     let set = header
         .signals
-        .fetch_and(!(SHUTDOWN | KILL | RESTART), AcqRel);
+        .fetch_and(!(SHUTDOWN | KILL | RESTART | FAIL_MAIL), AcqRel);
     if header.phase.get() == Phase::Vacant {
+        if set & FAIL_MAIL != 0 {
+            // SAFETY: S2, we own the cell.
+            unsafe { fail_waiting(cell) };
+        }
         if set & CLOSE != 0 {
             // SAFETY: S2, we own the cell, and the incarnation is over.
             unsafe { finish(cell, Some(worker)) };

@@ -284,6 +284,24 @@ impl StateWord {
         }
     }
 
+    /// Closes the mailbox while somebody else may own the cell. Returns what was waiting, newest
+    /// first, or `None` if it was closed before. The caller has set a signal that ends the actor,
+    /// and [poked](Self::poke): so the owner looks at the signal before it gives the cell up, and
+    /// never gives up a word that is dead.
+    pub(crate) fn declare_dead(&self) -> Option<u64> {
+        let mut current = self.0.load(Relaxed);
+        loop {
+            if current & DEAD != 0 {
+                return None;
+            }
+            let next = DEAD | (current & LOW_FLAGS);
+            match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
+                Ok(_) => return Some(current & POINTER),
+                Err(seen) => current = seen,
+            }
+        }
+    }
+
     pub(crate) fn is_dead(&self) -> bool {
         self.0.load(Acquire) & DEAD != 0
     }
@@ -369,6 +387,20 @@ mod tests {
         assert_eq!(word.push(0x10, None, |_| ()), Pushed::Dead);
         assert!(!word.wake() && !word.poke());
         assert_eq!(word.last_reference(), LastReference::Free);
+    }
+
+    #[test]
+    fn a_word_that_is_declared_dead_is_not_given_up_by_its_owner() {
+        let word = StateWord::owned();
+        assert_eq!(word.push(0x10, None, |_| ()), Pushed::Queued);
+        assert!(!word.poke());
+        assert_eq!(word.declare_dead(), Some(0x10));
+        assert_eq!(word.declare_dead(), None);
+        assert_eq!(word.push(0x20, None, |_| ()), Pushed::Dead);
+        assert_eq!(word.take(), 0);
+        assert_eq!(word.suspend(), Released::Again);
+        assert_eq!(word.release(), Released::Again, "the signal comes first");
+        assert_eq!(word.close(), 0);
     }
 
     #[test]

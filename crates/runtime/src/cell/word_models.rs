@@ -7,7 +7,10 @@
 use super::{LastReference, Pushed, References, Released, StateWord};
 use crate::sync::fault;
 use loom::sync::Mutex;
-use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use loom::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Acquire, SeqCst},
+};
 use std::sync::Arc as StdArc;
 use std::sync::atomic::{AtomicBool as StdBool, AtomicUsize as StdUsize, Ordering::Relaxed as Lax};
 
@@ -43,6 +46,8 @@ struct Model {
     refused: StdUsize,
     signal: AtomicUsize,
     signalled: StdUsize,
+    /// Declared dead: a signal that ends it, and a reference for the owner.
+    abandoned: AtomicUsize,
     pauses: StdBool,
     /// A waker is parked here.
     waker: Mutex<bool>,
@@ -65,6 +70,7 @@ fn cell(references: usize) -> Cell {
         refused: StdUsize::new(0),
         signal: AtomicUsize::new(0),
         signalled: StdUsize::new(0),
+        abandoned: AtomicUsize::new(0),
         pauses: StdBool::new(false),
         waker: Mutex::new(false),
         queue: Mutex::new(false),
@@ -177,10 +183,36 @@ fn end(cell: &Cell) {
     set_private(cell, false, false);
     let waiting = list(cell.word.close()).len();
     cell.refused.fetch_add(waiting, Lax);
+    loom::sync::atomic::fence(SeqCst);
+    if cell.abandoned.load(Acquire) != 0 {
+        release_abandoned(cell);
+    }
     if no_references {
         free(cell)
     } else {
         drop_reference(cell)
+    }
+}
+
+fn abandon(cell: &Cell) {
+    if !fault::planted("the dead keeps no reference") {
+        cell.references.add();
+    }
+    cell.abandoned.store(1, SeqCst);
+    if cell.word.poke() {
+        enqueue(cell);
+    }
+    loom::sync::atomic::fence(SeqCst);
+    match cell.word.declare_dead() {
+        Some(newest) => _ = cell.refused.fetch_add(list(newest).len(), Lax),
+        None => release_abandoned(cell),
+    }
+}
+
+fn release_abandoned(cell: &Cell) {
+    let held = !fault::planted("the dead keeps no reference");
+    if cell.abandoned.swap(0, SeqCst) != 0 && held {
+        drop_reference(cell);
     }
 }
 
@@ -228,6 +260,10 @@ fn turn_once(cell: &Cell) -> bool {
     }
     loop {
         look_at_signal(cell);
+        if cell.abandoned.load(SeqCst) != 0 {
+            end(cell);
+            return true;
+        }
         let batch = list(cell.word.take());
         let count = batch.len();
         if count == 0 {
@@ -447,6 +483,45 @@ fn signal_is_seen() {
     assert_eq!(cell.signalled.load(Lax), 1, "a signal was overlooked");
     drop_reference(&cell);
     finished(&cell, 1);
+}
+
+fn declared_dead_by_another() {
+    let cell = cell(2);
+    cell.pauses.store(true, Lax);
+    let other = cell.clone();
+    let thread = loom::thread::spawn(move || {
+        abandon(&other);
+        drop_reference(&other);
+    });
+    let running = worker(&cell);
+    push(&cell, Kind::Count);
+    drop_reference(&cell);
+    thread.join().unwrap();
+    running.join().unwrap();
+    finished(&cell, 1);
+}
+
+fn declared_dead_while_it_stops() {
+    let cell = cell(2);
+    let other = cell.clone();
+    let running = worker(&cell);
+    push(&cell, Kind::Stop);
+    let thread = loom::thread::spawn(move || {
+        abandon(&other);
+        drop_reference(&other);
+    });
+    drop_reference(&cell);
+    thread.join().unwrap();
+    running.join().unwrap();
+    finished(&cell, 1);
+}
+
+#[test]
+fn who_is_declared_dead_is_freed_once_by_its_owner() {
+    check(None, declared_dead_while_it_stops);
+    check(None, declared_dead_by_another);
+    catches("release ignores a signal", declared_dead_by_another);
+    catches("the dead keeps no reference", declared_dead_by_another);
 }
 
 #[test]

@@ -137,8 +137,30 @@ impl Figure {
         figure
     }
 
-    pub(super) fn case(&self) -> &str {
+    pub(crate) fn case(&self) -> &str {
         &self.case
+    }
+
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    pub(crate) fn unit(&self) -> &'static str {
+        self.unit
+    }
+
+    /// The value and, where there is one, the tail, for a table with a column per subject.
+    pub(crate) fn to_cell(&self) -> String {
+        let value = number(self.value);
+        match self.quantiles {
+            Some(q) => format!(
+                "{value} (p99 {}, p99.9 {}, max {})",
+                number(q.p99),
+                number(q.p999),
+                number(q.max)
+            ),
+            None => value,
+        }
     }
 
     /// One line that parses by itself. A value that is not a number becomes null.
@@ -193,7 +215,7 @@ impl Claim {
 }
 
 /// Digits as people read them: four that count, thousands apart by thin spaces.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "unknown".to_owned();
     }
