@@ -100,6 +100,7 @@ pub use event::Event;
 pub use exit::{Crash, Down, ExitReason};
 pub use exit_watch::Exit;
 pub use names::RegisterError;
+pub use panic::{catch_panic, ending_reason};
 pub use pid::Pid;
 pub use random::Random;
 pub use receive::{Receive, ReceiveError};

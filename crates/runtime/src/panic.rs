@@ -40,7 +40,9 @@ impl Drop for Ending<'_> {
 }
 
 /// Why what this thread drops is dropped: a panic, the end of an actor, or nothing of the kind.
-pub(crate) fn ending() -> Option<ExitReason> {
+///
+/// For the `Drop` of something that owes an answer: whoever waits can be told the reason.
+pub fn ending_reason() -> Option<ExitReason> {
     if std::thread::panicking() {
         return Some(current());
     }
@@ -74,6 +76,15 @@ fn text(info: &PanicHookInfo<'_>) -> String {
 fn location(info: &PanicHookInfo<'_>) -> String {
     info.location()
         .map_or_else(|| "unknown".to_owned(), ToString::to_string)
+}
+
+/// Runs code whose panic is the end of nothing but itself; `Err` is the reason of the panic, with
+/// its message and place. For actors that run the code of others and go on after a crash of it.
+///
+/// # Errors
+/// If the code panics.
+pub fn catch_panic<R>(code: impl FnOnce() -> R) -> Result<R, ExitReason> {
+    catch(code)
 }
 
 /// Runs user code; `Err` is the reason of its panic.

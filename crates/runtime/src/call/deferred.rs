@@ -46,7 +46,7 @@ impl<T> ReplyTo<T> {
 
 impl<T> Drop for ReplyTo<T> {
     fn drop(&mut self) {
-        let reason = crate::panic::ending().unwrap_or(ExitReason::Normal);
+        let reason = crate::panic::ending_reason().unwrap_or(ExitReason::Normal);
         // SAFETY: made with this node, which is given up once: here.
         unsafe { (self.reply)(self.node, Err(reason)) };
     }
@@ -59,17 +59,13 @@ impl<T> fmt::Debug for ReplyTo<T> {
 }
 
 /// What travels: how the message is made once the callee has its turn.
-pub struct Deferred<M, T, F> {
-    make: F,
-    types: PhantomData<fn(T) -> M>,
-}
+pub struct Deferred<M, T>(Box<Make<M, T>>);
 
-impl<M, T, F> Message for Deferred<M, T, F>
-where
-    M: Message,
-    T: Send + 'static,
-    F: FnOnce(ReplyTo<T>) -> M + Send + 'static,
-{
+/// A constructor has no size, so boxing it allocates nothing; and the type of a call that does not
+/// name it can be held across an await whatever `T` borrows from the program.
+type Make<M, T> = dyn FnOnce(ReplyTo<T>) -> M + Send;
+
+impl<M: Message, T: Send + 'static> Message for Deferred<M, T> {
     type Reply = T;
 }
 
@@ -121,58 +117,49 @@ impl<A: Actor> ActorRef<A> {
     /// # drop(task);
     /// system.shutdown();
     /// ```
-    pub fn call_with<M, T, F>(&self, make: F) -> Call<Deferred<M, T, F>>
+    pub fn call_with<M, T>(
+        &self,
+        make: impl FnOnce(ReplyTo<T>) -> M + Send + 'static,
+    ) -> Call<Deferred<M, T>>
     where
         A: Handler<M>,
         M: Message,
         T: Send + 'static,
-        F: FnOnce(ReplyTo<T>) -> M + Send + 'static,
     {
-        let message = Deferred {
-            make,
-            types: PhantomData,
-        };
-        let operations = DeferredOperations::<A, M, T, F>::OPERATIONS;
-        Call::send_as(self.counted(), operations, message)
+        let operations = DeferredOperations::<A, M, T>::OPERATIONS;
+        Call::send_as(self.counted(), operations, Deferred(Box::new(make)))
     }
 }
 
-struct DeferredOperations<A, M, T, F>(PhantomData<(A, M, T, F)>);
+struct DeferredOperations<A, M, T>(PhantomData<(A, M, T)>);
 
-impl<A, M, T, F> DeferredOperations<A, M, T, F>
+impl<A, M, T> DeferredOperations<A, M, T>
 where
     A: Handler<M>,
     M: Message,
     T: Send + 'static,
-    F: FnOnce(ReplyTo<T>) -> M + Send + 'static,
 {
     const OPERATIONS: &'static Operations = &Operations {
-        run: run_deferred::<A, M, T, F>,
-        drop: super::drop_call::<Deferred<M, T, F>>,
+        run: run_deferred::<A, M, T>,
+        drop: super::drop_call::<Deferred<M, T>>,
         name: std::any::type_name::<M>,
         of_incarnation: false,
-        node_type: TypeId::of::<super::CallNode<Deferred<M, T, F>>>,
+        node_type: TypeId::of::<super::CallNode<Deferred<M, T>>>,
     };
 }
 
-unsafe fn run_deferred<A, M, T, F>(
-    cell: NonNull<Header>,
-    node: NonNull<Node>,
-    worker: &Worker,
-) -> Ran
+unsafe fn run_deferred<A, M, T>(cell: NonNull<Header>, node: NonNull<Node>, worker: &Worker) -> Ran
 where
     A: Handler<M>,
     M: Message,
     T: Send + 'static,
-    F: FnOnce(ReplyTo<T>) -> M + Send + 'static,
 {
     // SAFETY: S4; the message is taken once, here, and the node is the reply's from then on.
-    let message = unsafe { super::take_message::<Deferred<M, T, F>>(node) };
-    let reply = ReplyTo {
+    let Deferred(make) = unsafe { super::take_message::<Deferred<M, T>>(node) };
+    let message = make(ReplyTo {
         node,
-        reply: reply_to::<M, T, F>,
-    };
-    let message = (message.make)(reply);
+        reply: reply_to::<M, T>,
+    });
     // SAFETY: the owner runs handlers in phase Running only (S2, S3).
     unsafe {
         drive::<A, _, _>(cell, worker, Discard, |cell, cx| {
@@ -181,13 +168,12 @@ where
     }
 }
 
-unsafe fn reply_to<M, T, F>(node: NonNull<Node>, outcome: Result<T, ExitReason>)
+unsafe fn reply_to<M, T>(node: NonNull<Node>, outcome: Result<T, ExitReason>)
 where
     M: Message,
     T: Send + 'static,
-    F: FnOnce(ReplyTo<T>) -> M + Send + 'static,
 {
-    let reply = Reply::<Deferred<M, T, F>>(node.cast());
+    let reply = Reply::<Deferred<M, T>>(node.cast());
     match outcome {
         Ok(answer) => reply.send(Ok(answer)),
         Err(reason) => reply.abandon(&reason),
