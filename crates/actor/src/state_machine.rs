@@ -9,8 +9,8 @@
 //! Events are handled in the order of the mailbox, but for these:
 //! - What is inserted by `next_event` is handled next, in order, before anything that waits.
 //! - Postponed events are retried when the state *changes*: in order, after inserted events and
-//!   before newer mail. Staying in the same state, also by `next_state` or [`repeat_state`], retries
-//!   nothing.
+//!   before newer mail. Staying in the same state, also by `next_state` or [`repeat_state`],
+//!   retries nothing.
 //! - A time-out of zero is handled after all of those and before newer mail.
 //!
 //! # Time-outs
@@ -26,13 +26,13 @@
 //!
 //! # Enter calls
 //! [`enter`](StateMachine::enter) runs in the new state after every change, at the start (where the
-//! old state is the same as the new) and after [`repeat_state`]; its actions come after those of the
-//! handler that brought the machine there.
+//! old state is the same as the new) and after [`repeat_state`]; its actions come after those of
+//! the handler that brought the machine there.
 //!
 //! # Bounds
 //! At most [`POSTPONED_MAX`](StateMachine::POSTPONED_MAX) events are postponed, 1,024 unless the
-//! machine says otherwise. One more ends the machine with an error: what it waits for does not come.
-//! Postponed callers are told, by the reason of their [`ReplyTo`].
+//! machine says otherwise. One more ends the machine with an error: what it waits for does not
+//! come. Postponed callers are told the reason.
 //!
 //! # Failure
 //! A panic ends the incarnation, its time-outs and its postponed events; a supervisor starts the
@@ -41,8 +41,8 @@
 //!
 //! # Differences from `gen_statem`
 //! Calls, casts, infos, time-outs and inserted events are variants of one enum of the user's, told
-//! apart by their names rather than by an event type; a call's variant carries its [`ReplyTo`], so a
-//! reply cannot have the wrong type. An event is postponed by giving it back.
+//! apart by their names rather than by an event type; a call's variant carries its [`ReplyTo`], so
+//! a reply cannot have the wrong type. An event is postponed by giving it back.
 //!
 //! ```
 //! use vaxel_actor::prelude::*;

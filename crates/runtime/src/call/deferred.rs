@@ -61,8 +61,7 @@ impl<T> fmt::Debug for ReplyTo<T> {
 /// What travels: how the message is made once the callee has its turn.
 pub struct Deferred<M, T>(Box<Make<M, T>>);
 
-/// A constructor has no size, so boxing it allocates nothing; and the type of a call that does not
-/// name it can be held across an await whatever `T` borrows from the program.
+/// A constructor has no size, so boxing it allocates nothing.
 type Make<M, T> = dyn FnOnce(ReplyTo<T>) -> M + Send;
 
 impl<M: Message, T: Send + 'static> Message for Deferred<M, T> {
@@ -80,10 +79,10 @@ impl<A: Actor> ActorRef<A> {
     /// use vaxel_runtime::{Actor, Context, ExitReason, Handler, Message, ReplyTo, System};
     ///
     /// /// Lets callers in when the gate opens.
-    /// struct Gate(Vec<ReplyTo<&'static str>>);
+    /// struct Gate(Vec<ReplyTo<String>>);
     ///
     /// enum Request {
-    ///     Enter(ReplyTo<&'static str>),
+    ///     Enter(ReplyTo<String>),
     ///     Open,
     /// }
     /// impl Message for Request {
@@ -100,7 +99,9 @@ impl<A: Actor> ActorRef<A> {
     ///     async fn handle(&mut self, request: Request, _: &mut Context<Self>) {
     ///         match request {
     ///             Request::Enter(reply) => self.0.push(reply),
-    ///             Request::Open => self.0.drain(..).for_each(|reply| reply.send("welcome")),
+    ///             Request::Open => {
+    ///                 self.0.drain(..).for_each(|reply| reply.send("welcome".to_owned()));
+    ///             }
     ///         }
     ///     }
     /// }
@@ -113,7 +114,7 @@ impl<A: Actor> ActorRef<A> {
     ///     gate.cast(Request::Open).unwrap();
     ///     done.send(entering.await)
     /// });
-    /// assert_eq!(answer.recv().unwrap(), Ok("welcome"));
+    /// assert_eq!(answer.recv().unwrap(), Ok("welcome".to_owned()));
     /// # drop(task);
     /// system.shutdown();
     /// ```

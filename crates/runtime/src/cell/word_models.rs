@@ -231,32 +231,37 @@ fn look_at_signal(cell: &Cell) {
     }
 }
 
+/// Polls what is suspended. `None`: it is done.
+fn resume(cell: &Cell) -> Option<bool> {
+    let receiving = private(cell).receiving;
+    let woken = cell.word.begin_poll() || receiving && cell.word.has_mail();
+    if !woken && cell.word.no_references() {
+        end(cell);
+        return Some(true);
+    }
+    let received = if receiving {
+        list(cell.word.take()).len()
+    } else {
+        0
+    };
+    if receiving && received == 0 {
+        return Some(cell.word.suspend_receiving() == Released::Idle);
+    }
+    if !receiving && *cell.waker.lock().unwrap() {
+        return Some(cell.word.suspend() == Released::Idle);
+    }
+    set_private(cell, false, false);
+    cell.handled.fetch_add(1 + received, Lax);
+    None
+}
+
 /// False: enqueue and run again.
 fn turn_once(cell: &Cell) -> bool {
     alive(cell);
-    let Private {
-        suspended,
-        receiving,
-    } = private(cell);
-    if suspended {
-        let woken = cell.word.begin_poll() || receiving && cell.word.has_mail();
-        if !woken && cell.word.no_references() {
-            end(cell);
-            return true;
-        }
-        let received = if receiving {
-            list(cell.word.take()).len()
-        } else {
-            0
-        };
-        if receiving && received == 0 {
-            return cell.word.suspend_receiving() == Released::Idle;
-        }
-        if !receiving && *cell.waker.lock().unwrap() {
-            return cell.word.suspend() == Released::Idle;
-        }
-        set_private(cell, false, false);
-        cell.handled.fetch_add(1 + received, Lax);
+    if private(cell).suspended
+        && let Some(done) = resume(cell)
+    {
+        return done;
     }
     loop {
         look_at_signal(cell);
