@@ -252,6 +252,10 @@ impl<M: Message> Recipient<M> {
         (self.operations.cast)(&self.counted, message)
     }
 
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.counted
+    }
+
     pub(crate) fn exempt(&self) -> fn(&Counted, M) -> bool {
         self.operations.cast_exempt
     }

@@ -71,11 +71,13 @@ pub(crate) struct OutOfTurn {
 }
 
 fn of(header: &Header) -> &mut OutOfTurn {
-    header.side_or_new().out_of_turn.get_or_insert_default()
+    let relations = header.side_or_new().relations();
+    relations.out_of_turn.get_or_insert_default()
 }
 
 fn existing(header: &Header) -> Option<&mut OutOfTurn> {
-    header.side()?.out_of_turn.as_deref_mut()
+    let relations = header.side()?.relations.as_deref_mut()?;
+    relations.out_of_turn.as_deref_mut()
 }
 
 /// The node is handled after the current message and before what waits. Owner only.
@@ -122,8 +124,8 @@ pub(crate) fn splice(header: &Header) {
 
 /// The incarnation is over: everything goes back to the mail, the oldest first. Owner only.
 pub(crate) fn give_back(header: &Header) {
-    let Some(side) = header.side() else { return };
-    if let Some(out) = side.out_of_turn.take() {
+    let relations = header.side().and_then(|side| side.relations.as_deref_mut());
+    if let Some(out) = relations.and_then(|relations| relations.out_of_turn.take()) {
         let OutOfTurn {
             mut stash,
             inserted,
