@@ -14,7 +14,7 @@
 //! be stopped in good order.
 
 use crate::cell::node::{CastNode, Node};
-use crate::cell::side::StopNode;
+use crate::cell::signal::StopNode;
 use crate::cell::turn::reverse;
 use crate::cell::{CLOSE, Header, SHUTDOWN, out_of_turn};
 use crate::clock::Time;

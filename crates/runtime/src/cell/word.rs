@@ -138,6 +138,12 @@ impl StateWord {
         }
     }
 
+    /// As [`take`](Self::take), but what is taken stays counted against the bound until the next
+    /// take or release.
+    pub(crate) fn take_counted(&self) -> u64 {
+        self.0.fetch_and(!POINTER, AcqRel) & POINTER
+    }
+
     /// Gives the cell up if nothing waits. Owner only.
     #[inline]
     pub(crate) fn release(&self) -> Released {
