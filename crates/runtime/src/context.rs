@@ -2,9 +2,10 @@
 
 mod relations;
 
+use crate::cell::node::CastNode;
 use crate::cell::{CLOSE, Counted, FINISH, Header, KILL, SHUTDOWN, STOP};
 use crate::reference::cast_exempt;
-use crate::timer::{Action, Every, Key};
+use crate::timer::{Action, Every, Key, Post};
 use crate::{Actor, ActorRef, ExitReason, Handler, Message, Pid, RegisterError, System};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -111,13 +112,12 @@ impl<A: Actor> Context<A> {
         A: Handler<M>,
     {
         let (core, pid) = (self.header().table().core(), self.pid());
-        let run = Box::new(move |core: &crate::system::core::Core| {
-            if let Some(to) = core.pids.find(pid) {
-                cast_exempt::<A, M>(&to, message);
-            }
-        });
+        // SAFETY: a fresh node is ours.
+        let post = unsafe { Post::new(CastNode::allocate::<A>(message)) };
         let deadline = core.clock.now() + after;
-        TimerRef(Kind::Once(core.timers.start(deadline, Action::Once(run))))
+        TimerRef(Kind::Once(
+            core.timers.start(deadline, Action::Send(pid, post)),
+        ))
     }
 
     /// Sends this actor a message every `period`, the first after one period. Does not drift; what

@@ -447,6 +447,7 @@ impl SystemBuilder {
             } else {
                 Clock::machine()
             },
+            watchdog: self.watchdog,
             on_event: self.on_event,
             around_worker: self.around_worker,
             driven,

@@ -23,6 +23,8 @@ pub(crate) mod idle;
 pub(crate) mod injector;
 pub(crate) mod ring;
 
+use crate::call::CallHead;
+use crate::call::pending::{Entry, Pending};
 use crate::cell::future::{Block, Blocks, Ran};
 use crate::cell::node::Operations;
 use crate::cell::turn::{self, Turn};
@@ -71,6 +73,8 @@ pub(crate) struct Seat {
     pub(crate) thread_id: AtomicI32,
     pub(crate) clock_id: AtomicI32,
     thread: Mutex<Option<Thread>>,
+    /// Calls that wait since a moment ago.
+    pub(crate) calls: Pending,
 }
 
 impl Seat {
@@ -88,6 +92,7 @@ impl Seat {
             thread_id: AtomicI32::new(0),
             clock_id: AtomicI32::new(0),
             thread: Mutex::new(None),
+            calls: Pending::new(),
         }
     }
 
@@ -123,6 +128,8 @@ pub(crate) struct Worker {
     stolen: RefCell<Vec<*mut Header>>,
     types: [Cell<Option<KnownType>>; TYPES_CACHED],
     choice: Choice,
+    /// Where the last call was noted.
+    call_cursor: Cell<usize>,
 }
 
 thread_local! {
@@ -142,6 +149,12 @@ pub(crate) fn with_current<R>(core: NonNull<Core>, use_it: impl FnOnce(Option<&W
 pub(crate) fn current_core() -> Option<NonNull<Core>> {
     // SAFETY: as in `with_current`.
     unsafe { CURRENT.with(Cell::get).as_ref() }.map(|worker| worker.core)
+}
+
+/// The seat of the worker that this thread is, of whatever system.
+pub(crate) fn seat_of_thread() -> Option<usize> {
+    // SAFETY: as in `with_current`.
+    unsafe { CURRENT.with(Cell::get).as_ref() }.map(|worker| worker.seat)
 }
 
 /// Enqueues a cell whose `SCHED` the caller has just set.
@@ -171,6 +184,7 @@ impl Worker {
             stolen: RefCell::new(Vec::with_capacity(STEAL_MAX)),
             types: [const { Cell::new(None) }; TYPES_CACHED],
             choice,
+            call_cursor: Cell::new(0),
         }
     }
 
@@ -227,6 +241,16 @@ impl Worker {
         let ran = unsafe { future::poll(cell, block) };
         self.inflight.set(before);
         ran
+    }
+
+    /// Takes a note of a call that begins to wait. `None`: it must look at the time itself.
+    #[inline]
+    pub(crate) fn note_call(&self, call: NonNull<CallHead>) -> Option<NonNull<Entry<CallHead>>> {
+        if !self.core().sweeps_calls {
+            return None;
+        }
+        let entry = self.my_seat().calls.note(&self.call_cursor, call);
+        entry.map(NonNull::from)
     }
 
     pub(crate) fn take_inflight(&self) -> Option<NonNull<Block>> {

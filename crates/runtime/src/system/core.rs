@@ -46,6 +46,9 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) timers: Timers,
     pub(crate) watchdog: Watchdog,
+    /// Somebody looks after calls that wait for long. Not so on a manual clock, where a limit must
+    /// begin at the moment at which the call does.
+    pub(crate) sweeps_calls: bool,
     types: RwLock<HashMap<TypeId, NonNull<TypeTable>>>,
     flushers: RwLock<Vec<Arc<dyn Flusher>>>,
     on_event: Option<OnEvent>,
@@ -73,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) seed: u64,
     pub(crate) clock: Clock,
+    pub(crate) watchdog: bool,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) around_worker: Option<AroundWorker>,
     /// No threads: somebody runs the cells one by one, and the same run gives the same pids.
@@ -123,8 +127,9 @@ impl Core {
                 Pids::new()
             },
             names: Names::default(),
+            sweeps_calls: settings.watchdog && !settings.clock.is_manual(),
+            timers: Timers::new(&settings.clock),
             clock: settings.clock,
-            timers: Timers::new(),
             watchdog: Watchdog::new(),
             types: RwLock::default(),
             flushers: RwLock::default(),
