@@ -52,6 +52,7 @@ mod reference;
 pub mod registry;
 pub mod requests;
 pub mod router;
+pub mod state_machine;
 pub mod supervisor;
 mod time_limit;
 mod workers;
@@ -76,9 +77,9 @@ pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
-    ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient,
-    RegisterError, SendError, System, SystemBuilder, Target, TaskError, Time, TimerRef,
-    TrappedExit, TypeStats, Watchable, inspect, time,
+    ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Receive, ReceiveError,
+    Recipient, RegisterError, ReplyTo, SendError, StashFull, System, SystemBuilder, Target,
+    TaskError, Time, TimerRef, TrappedExit, TypeStats, Watchable, inspect, time,
 };
 pub use workers::{Workers, WorkersArgs};
 
