@@ -237,13 +237,11 @@ impl<'a> Runner<'a> {
                 .enter(|| settling.into_iter().for_each(Waker::wake));
             return Ok(());
         }
-        let next = self
-            .driver
-            .next_timer()
-            .filter(|next| *next > self.sim.now());
-        let Some(next) = next else {
+        let Some(next) = self.driver.next_timer() else {
             return Err(failure(self.who_waits()));
         };
+        // What was started for a moment that is there already needs no time to pass.
+        let next = next.max(self.sim.now());
         if self.driver.advance_to(next) {
             self.step(What::Time)?;
         }
