@@ -50,6 +50,7 @@ pub mod rate;
 mod reference;
 pub mod registry;
 pub mod requests;
+pub mod state_machine;
 pub mod supervisor;
 mod time_limit;
 
@@ -71,9 +72,9 @@ pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
-    ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient,
-    RegisterError, SendError, System, SystemBuilder, Target, TaskError, Time, TimerRef,
-    TrappedExit, TypeStats, Watchable, time,
+    ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Receive, ReceiveError,
+    Recipient, RegisterError, ReplyTo, SendError, StashFull, System, SystemBuilder, Target,
+    TaskError, Time, TimerRef, TrappedExit, TypeStats, Watchable, time,
 };
 
 /// What most files that define actors need.

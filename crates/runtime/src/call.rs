@@ -5,6 +5,7 @@
 //! callee has ended or its mailbox is full. The node of the message carries the reply back, so a
 //! call costs one allocation.
 
+pub(crate) mod deferred;
 pub(crate) mod limit;
 pub(crate) mod pending;
 pub(crate) mod slot;
@@ -20,6 +21,7 @@ use crate::{ExitReason, Handler, Message};
 use limit::Limit;
 use pending::{Entry, Sweepable, withdraw};
 use slot::{Left, Nudged, Published, Slot, Wait};
+use std::any::TypeId;
 use std::cell::UnsafeCell;
 use std::convert::Infallible;
 use std::future::Future;
@@ -124,9 +126,15 @@ union Data<M: Message> {
 impl<M: Message> Call<M> {
     #[inline]
     pub(crate) fn send<A: Handler<M>>(to: &Counted, message: M) -> Self {
+        Self::send_as(to, CallOperations::<A, M>::OPERATIONS, message)
+    }
+
+    /// Sends a message whose node has these operations, which reply through [`Reply`].
+    #[inline]
+    fn send_as(to: &Counted, operations: &'static Operations, message: M) -> Self {
         let node = NonNull::from(Box::leak(Box::new(CallNode {
             head: CallHead {
-                node: Node::new(CallOperations::<A, M>::OPERATIONS),
+                node: Node::new(operations),
                 slot: Slot::new(),
                 limit: Limit::after(CALL_TIMEOUT),
             },
@@ -368,6 +376,7 @@ impl<A: Handler<M>, M: Message> CallOperations<A, M> {
         drop: drop_call::<M>,
         name: std::any::type_name::<M>,
         of_incarnation: false,
+        node_type: TypeId::of::<CallNode<M>>,
     };
 }
 
@@ -384,6 +393,16 @@ unsafe fn run_call<A: Handler<M>, M: Message>(
             A::handle(state_of(cell), message, cx)
         })
     }
+}
+
+/// Takes the message out of a call's node; what is left is the reply's.
+///
+/// # Safety
+/// The node is a call's of `M` and the caller's (S4), and its message has not been taken.
+unsafe fn take_message<M: Message>(node: NonNull<Node>) -> M {
+    let node = node.cast::<CallNode<M>>();
+    // SAFETY: what this needs is what the caller has promised.
+    unsafe { ManuallyDrop::take(&mut (*(*node.as_ptr()).data.get()).message) }
 }
 
 unsafe fn drop_call<M: Message>(node: NonNull<Node>, reason: &ExitReason) {

@@ -3,7 +3,7 @@
 mod relations;
 
 use crate::cell::node::CastNode;
-use crate::cell::{Counted, Header};
+use crate::cell::{CLOSE, Counted, FINISH, Header, KILL, SHUTDOWN, STOP};
 use crate::reference::cast_exempt;
 use crate::timer::{Action, Every, Key, Post};
 use crate::{Actor, ActorRef, ExitReason, Handler, Message, Pid, RegisterError, System};
@@ -45,7 +45,7 @@ impl<A: Actor> Context<A> {
         }
     }
 
-    fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header {
         // SAFETY: a context lives inside a future of its cell (S5).
         unsafe { self.cell.as_ref() }
     }
@@ -79,6 +79,13 @@ impl<A: Actor> Context<A> {
     /// Stops this actor after the current message with a reason of its own. `terminate` runs.
     pub fn stop_with(&mut self, reason: ExitReason) {
         self.header().request_stop(reason);
+    }
+
+    /// Whether this actor will stop after the current message: for handlers that take long.
+    pub fn is_stopping(&self) -> bool {
+        let header = self.header();
+        let asked = header.signals.load(std::sync::atomic::Ordering::Relaxed);
+        header.flags.get() & (STOP | FINISH) != 0 || asked & (SHUTDOWN | CLOSE | KILL) != 0
     }
 
     /// Spawns an actor in this system.

@@ -7,6 +7,7 @@
 //! Ids of monitors grow, so what is kept by id is a sorted list that is appended to. Links are few
 //! as a rule and searched in order; an actor with more than [`FEW`] keeps them in a tree.
 
+use super::out_of_turn::OutOfTurn;
 use super::signal::{self, Signal};
 use super::{Counted, Header};
 use crate::cell::future::Ran;
@@ -38,6 +39,8 @@ pub(crate) struct Relations {
     pub(crate) links: Links,
     /// How a trapped exit is handled, once this incarnation has asked for them.
     pub(crate) deliver: Option<Deliver>,
+    /// Mail that does not wait its turn.
+    pub(crate) out_of_turn: Option<Box<OutOfTurn>>,
 }
 
 impl Relations {
