@@ -6,7 +6,10 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use vaxel_actor::state_machine::StateMachine as _;
+
 use crate::entry::Entry;
+use crate::machine::{Scripted, Table};
 use crate::process::{Birth, Do, Process, number};
 use crate::scenario::Scenario;
 use crate::tree::{self, Tree};
@@ -170,7 +173,16 @@ impl Driver {
                 let answer = self.ask(op, sup, &words[2..]);
                 self.note(format!("{op} {sup} {child}: {answer}"));
             }
-            ["statem" | "on" | "manager", ..] => world.unsupported(words),
+            ["statem", name, ..] => {
+                let table = Table::new(&words[2..]);
+                world.state().machines.insert((*name).to_owned(), table);
+            }
+            ["on", name, ..] => {
+                if let Some(table) = world.state().machines.get_mut(*name) {
+                    table.add(&words[2..]);
+                }
+            }
+            ["manager", ..] => world.unsupported(words),
             [name, ..] => self.tell(name, words),
             [] => {}
         }
@@ -183,6 +195,12 @@ impl Driver {
     }
 
     fn start(&self, name: &str) {
+        if self.world.state().machines.contains_key(name) {
+            let args = (self.world.clone(), name.to_owned());
+            Scripted::spawn_in(&self.world.system, args);
+            let result = self.started(name);
+            return self.note(format!("start {name}: {result}"));
+        }
         let (world, of) = (self.world.clone(), name.to_owned());
         let result = self.block_on(async move { tree::start(&world, &of).await });
         let result = result.unwrap_or_else(|| "stuck".to_owned());
