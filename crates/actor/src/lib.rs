@@ -52,17 +52,24 @@ pub use beside_tokio::system_beside;
 pub use call::Call;
 pub use durations::{millis, secs};
 pub use program::Program;
-pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, SupervisorRef};
+pub use supervisor::{
+    AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Shutdown,
+    StartError, Supervisor, SupervisorRef,
+};
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
     ExitReason, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient, RegisterError,
-    SendError, System, SystemBuilder, TaskError, Time, TimerRef, TypeStats, Watchable, time,
+    ReportContext, SendError, SupervisorReport, System, SystemBuilder, TaskError, Time, TimerRef,
+    TypeStats, Watchable, time,
 };
 
 /// What most files that define actors need.
 pub mod prelude {
-    pub use crate::supervisor::{ChildSpec, Restart, Shutdown, Supervisor, SupervisorRef};
+    pub use crate::supervisor::{
+        AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart,
+        Shutdown, Supervisor, SupervisorRef,
+    };
     pub use crate::{
         Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
         Pid, Recipient, SendError, System, actor, millis, secs,
