@@ -18,7 +18,7 @@ use crate::cell::{self, Counted, FINISH, Header, Phase};
 use crate::clock::{Clock, Time};
 use crate::random::Random;
 use crate::worker::{self, Worker};
-use crate::{Actor, ActorRef, AnyRef, Counters, Event, ExitReason, RegisterError, TypeStats};
+use crate::{Actor, ActorRef, AnyRef, Counters, Event, ExitReason, Pid, RegisterError, TypeStats};
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// Inits nested on one stack: a chain of actors that spawn each other in `init` goes on in the run
 /// queue from here.
-const DEPTH_MAX: u32 = 16;
+pub(crate) const DEPTH_MAX: u32 = 16;
 
 /// Something that handlers leave for other threads and that must be pushed on now and then.
 ///
@@ -105,6 +105,11 @@ impl System {
         })
     }
 
+    /// A handle that has been counted.
+    pub(crate) fn adopt(core: NonNull<Core>) -> Self {
+        Self { core }
+    }
+
     pub(crate) fn of(core: NonNull<Core>) -> Self {
         // SAFETY: the caller has a worker, a cell or a handle of this core, so it lives.
         unsafe { core.as_ref() }.handles.fetch_add(1, Relaxed);
@@ -143,7 +148,7 @@ impl System {
     /// Spawns an actor whose `init` is queued for a worker, wherever this is called: for threads
     /// that must not run user code.
     pub fn spawn_queued<A: Actor>(&self, args: A::Args) -> ActorRef<A> {
-        spawn_queued(self.core, args)
+        spawn_queued(self.core, args, |_| ())
     }
 
     /// Keeps an actor alive until the system shuts down, which stops the actors kept in reverse
@@ -177,6 +182,17 @@ impl System {
         let same = counted.header().table().type_id == std::any::TypeId::of::<A>();
         // SAFETY: the type has just been compared.
         same.then(|| unsafe { ActorRef::from_counted(counted) })
+    }
+
+    /// Sends an exit signal to an incarnation, as [`ActorRef::exit_with`] does; nobody misses it
+    /// when that is over.
+    pub fn exit(&self, pid: Pid, reason: ExitReason) {
+        crate::cell::signal::exit(self.core(), Pid::NONE, pid, reason);
+    }
+
+    /// The actor of that pid, if that incarnation lives and anybody holds a reference to it.
+    pub fn actor(&self, pid: Pid) -> Option<AnyRef> {
+        self.core().pids.find(pid).map(AnyRef::from_counted)
     }
 
     /// All names and who has them, in no order.
@@ -403,34 +419,42 @@ impl SystemBuilder {
     /// # Panics
     /// If no thread can be started.
     pub fn build(self) -> System {
+        let watchdog = self.watchdog;
+        let pointer = self.leak_core(false);
+        // SAFETY: just leaked; it is freed only when the last handle, thread and cell are gone.
+        let core = unsafe { pointer.as_ref() };
+        let mut started = (0..core.workers).all(|_| core.start_worker());
+        let name = core.name.clone();
+        started &= core.start_thread(format!("{name}-timer"), |core| core.timers.drive(core));
+        if watchdog {
+            started &=
+                core.start_thread(format!("{name}-watchdog"), |core| core.watchdog.watch(core));
+        }
+        assert!(started, "the operating system refuses threads");
+        System::adopt(pointer)
+    }
+
+    /// The engine room without its threads, with one handle counted.
+    pub(crate) fn leak_core(self, driven: bool) -> NonNull<Core> {
         crate::panic::install_hook();
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             name: self.name,
             workers: self.workers.unwrap_or_else(cores).clamp(1, 32),
             seed: self.seed.unwrap_or_else(Random::fresh_seed),
-            clock: if self.manual_clock {
+            clock: if self.manual_clock || driven {
                 Clock::manual()
             } else {
                 Clock::machine()
             },
+            watchdog: self.watchdog,
             on_event: self.on_event,
             around_worker: self.around_worker,
+            driven,
         };
         // One pointer from the box on: a unique borrow made after threads read the core would end
         // their right to read it.
-        let pointer = NonNull::from(Box::leak(Box::new(Core::new(settings))));
-        // SAFETY: just leaked; it is freed only when the last handle, thread and cell are gone.
-        let core = unsafe { pointer.as_ref() };
-        let mut started = (0..core.workers).all(|_| core.start_worker());
-        let name = core.name.clone();
-        started &= core.start_thread(format!("{name}-timer"), |core| core.timers.drive(core));
-        if self.watchdog {
-            started &=
-                core.start_thread(format!("{name}-watchdog"), |core| core.watchdog.watch(core));
-        }
-        assert!(started, "the operating system refuses threads");
-        System { core: pointer }
+        NonNull::from(Box::leak(Box::new(Core::new(settings))))
     }
 }
 
@@ -450,13 +474,27 @@ pub fn spawn<A: Actor>(args: A::Args) -> ActorRef<A> {
 /// Spawns in the system of this core, which the caller keeps alive.
 #[inline]
 pub(crate) fn spawn_in<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
+    spawn_with(core, args, |_| ())
+}
+
+/// Spawns an actor whose cell is made ready first, while it is the caller's own and before `init`.
+#[inline]
+pub(crate) fn spawn_with<A: Actor>(
+    core: NonNull<Core>,
+    args: A::Args,
+    prepare: impl FnOnce(NonNull<Header>),
+) -> ActorRef<A> {
     worker::with_current(core, |worker| match worker {
-        Some(worker) if worker.depth.get() < DEPTH_MAX => spawn_here(worker, args),
-        _ => spawn_queued(core, args),
+        Some(worker) if worker.depth.get() < DEPTH_MAX => spawn_here(worker, args, prepare),
+        _ => spawn_queued(core, args, prepare),
     })
 }
 
-fn spawn_queued<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
+fn spawn_queued<A: Actor>(
+    core: NonNull<Core>,
+    args: A::Args,
+    prepare: impl FnOnce(NonNull<Header>),
+) -> ActorRef<A> {
     let cell = worker::with_current(core, |worker| {
         // SAFETY: what this needs is what the caller has promised.
         let table = unsafe { core.as_ref() }.table::<A>();
@@ -468,16 +506,22 @@ fn spawn_queued<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
         cell.as_ref().local.set(node.as_ptr());
         ActorRef::from_counted(Counted::adopt(cell))
     };
+    prepare(cell);
     worker::schedule(cell);
     actor
 }
 
 /// Spawns on a worker: `init` runs now, up to its first await.
 #[inline]
-fn spawn_here<A: Actor>(worker: &Worker, args: A::Args) -> ActorRef<A> {
+fn spawn_here<A: Actor>(
+    worker: &Worker,
+    args: A::Args,
+    prepare: impl FnOnce(NonNull<Header>),
+) -> ActorRef<A> {
     let cell = cell::allocate::<A>(worker.table::<A>(), Some(worker), Phase::Starting);
     // SAFETY: S1, this is the first reference and it is counted.
     let actor = unsafe { ActorRef::from_counted(Counted::adopt(cell)) };
+    prepare(cell);
     worker.depth.set(worker.depth.get() + 1);
     let outer = worker.inflight();
     // SAFETY: the cell is ours until it is released below.

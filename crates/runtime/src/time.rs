@@ -22,6 +22,18 @@ pub fn sleep(duration: Duration) -> Sleep {
     }
 }
 
+/// Resolves at a moment on the clock of [`System::current`], at once if it has passed. Cancel-safe.
+///
+/// # Panics
+/// If there is no current system.
+pub fn sleep_until(deadline: Time) -> Sleep {
+    Sleep {
+        system: System::current(),
+        deadline,
+        timer: None,
+    }
+}
+
 /// The time limit is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("time limit reached")]
@@ -61,16 +73,16 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let core = this.system.core();
-        if let Some(key) = this.timer.take() {
-            core.timers.cancel(key);
-        }
         if core.clock.now() >= this.deadline {
             return Poll::Ready(());
         }
-        let key = core
-            .timers
-            .start(this.deadline, Action::Wake(cx.waker().clone()));
-        this.timer = Some(key);
+        let waits = this
+            .timer
+            .is_some_and(|key| core.timers.rewake(key, cx.waker()));
+        if !waits {
+            let wake = Action::Wake(cx.waker().clone());
+            this.timer = Some(core.timers.start(this.deadline, wake));
+        }
         Poll::Pending
     }
 }

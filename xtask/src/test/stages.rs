@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
+use super::facade;
 use super::process::Show;
 use super::tools::{self, Missing};
 use super::{Outcome, Session, Stage};
@@ -40,6 +41,12 @@ pub(super) const STAGES: &[Stage] = &[
         what: "licences and bans",
         limit_minutes: 25,
         run: deny,
+    },
+    Stage {
+        name: "facade",
+        what: "the crate without its server",
+        limit_minutes: 5,
+        run: facade::run,
     },
     Stage {
         name: "test",
@@ -88,6 +95,12 @@ pub(super) const STAGES: &[Stage] = &[
         what: "npm phoenix and raw frames against the server",
         limit_minutes: 15,
         run: conformance,
+    },
+    Stage {
+        name: "otp",
+        what: "the same scenarios on Vaxel and on Erlang/OTP",
+        limit_minutes: 15,
+        run: otp,
     },
     Stage {
         name: "browser",
@@ -262,6 +275,14 @@ fn conformance(session: &mut Session) -> Result<Outcome> {
     run_suites(session, &node, suites, |command| {
         command.env("VAXEL_SERVER", &server);
     })
+}
+
+fn otp(session: &mut Session) -> Result<Outcome> {
+    need!(tools::erlang(session));
+    let program = build(session, "vaxel-otp")?;
+    let command = session.command(program, ["compare"]);
+    let outcome = session.check(command)?;
+    Ok(no_tests_is_a_failure(session, outcome, "no scenario ran"))
 }
 
 fn browser(session: &mut Session) -> Result<Outcome> {

@@ -1,15 +1,21 @@
 //! Beginnings and ends of incarnations.
 //!
-//! An incarnation ends exactly once: future dropped, state dropped, pid retired, watchers told.
+//! An incarnation ends exactly once: future dropped, state dropped, pid retired, links and
+//! watchers told.
 //! What follows depends on whether somebody supervises the cell: a child becomes vacant, keeps its
 //! mail and waits for its supervisor; every other cell is closed and its mail fails with the
 //! reason.
 
 use super::future::{self, Completion, Ran, drive};
 use super::node::state_of;
+use super::signal;
+use super::supervision::OfCell;
 use super::turn::{Turn, reverse};
 use super::word::Released;
-use super::{ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, Phase, RESTART};
+use super::{
+    ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, Phase, RESTART, TRAPS,
+    VACANT,
+};
 use crate::child::ChildExit;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -34,12 +40,12 @@ impl<A: Actor> Completion<Result<A, ExitReason>> for InitDone<A> {
                 // SAFETY: there is no state yet (S3), and the owner may write it.
                 unsafe { (*(*typed).state.get()).write(state) };
                 header.phase.set(Phase::Running);
-                if let Some(supervision) = header.side().and_then(|s| s.supervision.as_ref()) {
-                    supervision.started.set(Ok(()));
+                if let Some(supervision) = OfCell::of(header) {
+                    supervision.started().set(Ok(()));
                 }
             }
             Err(reason) => {
-                header.side_or_new().exit = Some(reason);
+                header.side_or_new().exit = Some(Box::new(reason));
                 header.flags.set(FINISH);
             }
         }
@@ -109,16 +115,18 @@ pub(crate) unsafe fn start_incarnation(cell: NonNull<Header>, worker: &Worker) -
     let header = unsafe { cell.as_ref() };
     header.phase.set(Phase::Starting);
     header.flags.set(0);
-    let side = header.side_or_new();
-    side.exit = None;
+    header.signals.fetch_and(!VACANT, AcqRel);
     header.table().core().pids.ensure(cell);
-    let Some(supervision) = side.supervision.as_ref() else {
+    let last = header.side().and_then(|side| side.exit.take());
+    let last = last.map_or(ExitReason::Normal, |reason| *reason);
+    // SAFETY: owner. What waits for the incarnation that is over has waited long enough.
+    unsafe { signal::fail_past(cell, &last) };
+    let Some(supervision) = OfCell::of(header) else {
         return false;
     };
-    let start: *const dyn super::side::Start = &raw const *supervision.start;
     worker.begin_start(header);
-    // SAFETY: the supervision of a cell is never replaced while the cell lives; owner.
-    let ran = unsafe { (*start).start(cell, worker) };
+    // SAFETY: owner; a vacant cell has no state and is not over.
+    let ran = unsafe { supervision.start(cell, worker) };
     worker.end_message();
     ran == Ran::Pending
 }
@@ -146,11 +154,14 @@ pub(crate) unsafe fn end_incarnation(
     }
     header.phase.set(Phase::Vacant);
     header.flags.set(0);
+    if header.signals.load(Acquire) & TRAPS != 0 {
+        header.signals.fetch_and(!TRAPS, AcqRel);
+    }
     if let Some(side) = header.side() {
         side.exit = None;
     }
     if *reason != ExitReason::Normal {
-        header.side_or_new().exit = Some(reason.clone());
+        header.side_or_new().exit = Some(Box::new(reason.clone()));
     }
     let core = header.table().core();
     if reason.is_abnormal() {
@@ -178,44 +189,45 @@ unsafe fn become_vacant(cell: NonNull<Header>, reason: &ExitReason) -> bool {
     let header = unsafe { cell.as_ref() };
     let closing = header.signals.load(Acquire) & CLOSE != 0;
     let core = header.table().core();
-    let Some(supervision) = header.side().and_then(|side| side.supervision.as_ref()) else {
+    let Some(supervision) = OfCell::of(header) else {
         return false;
     };
-    let (parent, tell, tag) = (supervision.parent, supervision.tell, supervision.tag);
-    supervision.started.set(Err(reason.clone()));
+    supervision.started().set(Err(reason.clone()));
     if closing {
         return false;
     }
-    let Some(parent) = core.pids.find(parent) else {
+    let Some(parent) = core.pids.find(supervision.parent()) else {
         return false;
     };
+    let Some(tell) = parent.header().table().child_exit.get() else {
+        return false;
+    };
+    // Before the pid and the mail are looked at: who comes later finds the mark.
+    signal::mark_vacant(&header.signals);
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
     // SAFETY: S2, we own the cell.
-    unsafe { tell_watchers(cell, pid, reason) };
+    unsafe { tell_relations(cell, pid, reason) };
     // SAFETY: S2, we own the cell.
     unsafe { fail_requests_of_incarnation(cell, reason) };
     tell(
         &parent,
         ChildExit {
-            tag,
+            tag: supervision.tag(),
             pid,
             reason: reason.clone(),
         },
     )
 }
 
-unsafe fn tell_watchers(cell: NonNull<Header>, pid: Pid, reason: &ExitReason) {
+unsafe fn tell_relations(cell: NonNull<Header>, pid: Pid, reason: &ExitReason) {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    let Some(relations) = header.side().and_then(|side| side.relations.take()) else {
-        return;
-    };
-    for watcher in relations.watchers {
-        watcher.tell(header.table().core(), pid, reason);
+    if let Some(relations) = header.side().and_then(|side| side.relations.take()) {
+        relations.end(header.table().core(), pid, reason);
     }
 }
 
-/// Monitors and stops that wait in the mail were meant for the incarnation that is over; messages
+/// Signals and stops that wait in the mail were meant for the incarnation that is over; messages
 /// stay for the next one.
 unsafe fn fail_requests_of_incarnation(cell: NonNull<Header>, reason: &ExitReason) {
     // SAFETY: owner: the mail taken is ours (S4).
@@ -250,8 +262,8 @@ unsafe fn fail_requests_of_incarnation(cell: NonNull<Header>, reason: &ExitReaso
 pub(crate) unsafe fn fail_waiting(cell: NonNull<Header>) {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    let reason = header.side().and_then(|side| side.exit.clone());
-    let reason = reason.unwrap_or(ExitReason::Normal);
+    let reason = header.side().and_then(|side| side.exit.as_deref());
+    let reason = reason.cloned().unwrap_or(ExitReason::Normal);
     // SAFETY: owner: the mail taken is ours (S4).
     let newer = unsafe { reverse(header.word.take()) };
     for list in [header.local.replace(null_mut()), newer] {
@@ -275,7 +287,7 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     let reason = header
         .side()
         .and_then(|side| side.exit.take())
-        .unwrap_or(ExitReason::Normal);
+        .map_or(ExitReason::Normal, |reason| *reason);
     // SAFETY: closing makes us owner of all mail (S4).
     let newer = unsafe { reverse(header.word.close()) };
     // Pairs with the registry and the table of pids, which mark the cell and then look whether the
@@ -288,14 +300,13 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     }
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
     // SAFETY: S2, we own the cell.
-    unsafe { tell_watchers(cell, pid, &reason) };
+    unsafe { tell_relations(cell, pid, &reason) };
     for list in [header.local.replace(null_mut()), newer] {
         // SAFETY: S4.
         unsafe { fail_mail(list, &reason) };
     }
-    if let Some(side) = header.side() {
-        let supervision = side.supervision.take();
-        crate::panic::contain(|| drop(supervision));
+    if let Some(supervision) = OfCell::of(header) {
+        crate::panic::contain(|| supervision.close());
     }
     header.table().count(worker, Count::Ended, 1);
     if signals & ABANDONED != 0 {
@@ -360,6 +371,6 @@ unsafe fn fail_mail(mut list: *mut super::node::Node, reason: &ExitReason) {
 pub(crate) fn request_restart(cell: &Counted) {
     cell.header()
         .signals
-        .fetch_and(!super::SHUTDOWN & !super::KILL, AcqRel);
+        .fetch_and(!super::SHUTDOWN & !super::KILL & !VACANT, AcqRel);
     cell.signal(RESTART);
 }

@@ -3,8 +3,9 @@
 use super::end::{end_incarnation, fail_waiting, finish, start_incarnation};
 use super::future::{self, Ran};
 use super::node::Node;
+use super::signal;
 use super::word::Released;
-use super::{CLOSE, FAIL_MAIL, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
+use super::{CLOSE, FAIL_MAIL, FINISH, Header, KILL, LOOK, Phase, RESTART, SHUTDOWN, STOP};
 use crate::ExitReason;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -15,6 +16,9 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 /// queue (a few nanoseconds a message), short enough that a flooded actor does not starve others.
 pub(crate) const BUDGET: u32 = 64;
 
+/// What somebody may ask for between two messages.
+const REQUESTS: u16 = SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL | LOOK;
+
 /// What the worker does with the cell after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -24,13 +28,13 @@ pub(crate) enum Turn {
     Requeue,
 }
 
-/// Runs one turn; a panic ends the incarnation and nothing else.
+/// Runs one turn of at most `budget` messages; a panic ends the incarnation and nothing else.
 ///
 /// # Safety
 /// The caller owns the cell.
-pub(crate) unsafe fn run(cell: NonNull<Header>, worker: &Worker) -> Turn {
+pub(crate) unsafe fn run(cell: NonNull<Header>, worker: &Worker, budget: u32) -> Turn {
     // SAFETY: what this needs is what the caller has promised.
-    match crate::panic::catch(|| unsafe { turn(cell, worker) }) {
+    match crate::panic::catch(|| unsafe { turn(cell, worker, budget) }) {
         Ok(turn) => turn,
         Err(reason) => {
             worker.end_message();
@@ -58,7 +62,7 @@ unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -
     unsafe { end_incarnation(cell, Some(worker), reason) }
 }
 
-unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
+unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn {
     // SAFETY: owner, and so until the cell is given up.
     let header = unsafe { cell.as_ref() };
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
@@ -66,10 +70,12 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
         if let Some(turn) = unsafe { resume(cell, worker, block) } {
             return turn;
         }
+        // The rest of a handler is as much work as a message.
+        budget -= 1;
     }
-    let mut budget = BUDGET;
+    let limit = budget;
     let turn = loop {
-        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL) != 0 {
+        if header.signals.load(Relaxed) & REQUESTS != 0 {
             // SAFETY: S2, we own the cell.
             if let Some(turn) = unsafe { signals(cell, worker) } {
                 break turn;
@@ -80,6 +86,10 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
             break unsafe { stop(cell, worker) };
         }
         if header.phase.get() == Phase::Vacant {
+            // A signal that came while we looked is looked at, or the cell would be woken for ever.
+            if header.word.begin_poll() {
+                continue;
+            }
             break suspend(header);
         }
         let Some(node) = next(header) else {
@@ -90,7 +100,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
             }
             continue;
         };
-        if budget == 0 {
+        if budget == 0 || budget < BUDGET && worker.is_hurried() {
             header.local.set(node.as_ptr());
             break Turn::Requeue;
         }
@@ -108,7 +118,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
             break suspend(header);
         }
     };
-    worker.count_messages(BUDGET - budget);
+    worker.count_messages(limit - budget);
     turn
 }
 
@@ -159,6 +169,14 @@ unsafe fn resume(
     let header = unsafe { cell.as_ref() };
     // In this order: a wake that is forgotten here may be the one of a kill.
     let woken = header.word.begin_poll();
+    if header.signals.load(Relaxed) & LOOK != 0 {
+        header.signals.fetch_and(!LOOK, AcqRel);
+        // SAFETY: owner, and an incarnation lives: one of its handlers is suspended.
+        if let Some(reason) = unsafe { signal::look(cell) } {
+            // SAFETY: owner; `end_incarnation` drops the attached future.
+            return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
+        }
+    }
     let killed = header.signals.load(Relaxed) & KILL != 0;
     if killed || !woken && header.word.no_references() {
         // Killed, or nobody is left who could wake it. One that has been woken is polled even if
@@ -191,8 +209,13 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
     let header = unsafe { cell.as_ref() };
     let set = header
         .signals
-        .fetch_and(!(SHUTDOWN | KILL | RESTART | FAIL_MAIL), AcqRel);
+        .fetch_and(!(SHUTDOWN | KILL | RESTART | FAIL_MAIL | LOOK), AcqRel);
     if header.phase.get() == Phase::Vacant {
+        if set & LOOK != 0 {
+            let last = header.side().and_then(|side| side.exit.as_deref().cloned());
+            // SAFETY: S2, we own the cell.
+            unsafe { signal::fail_past(cell, &last.unwrap_or(ExitReason::Normal)) };
+        }
         if set & FAIL_MAIL != 0 {
             // SAFETY: S2, we own the cell.
             unsafe { fail_waiting(cell) };
@@ -203,10 +226,19 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
             return Some(Turn::Done);
         }
         if set & RESTART != 0 {
+            // What was asked before the restart is forgotten; this came after.
+            header.signals.fetch_or(set & (SHUTDOWN | KILL), AcqRel);
             // SAFETY: S2, we own the cell, which is vacant.
             return unsafe { start_incarnation(cell, worker) }.then(|| suspend(header));
         }
         return None;
+    }
+    if set & LOOK != 0
+        // SAFETY: owner, and an incarnation lives.
+        && let Some(reason) = unsafe { signal::look(cell) }
+    {
+        // SAFETY: S2, we own the cell.
+        return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
     }
     if set & KILL != 0 {
         // SAFETY: S2, we own the cell.
@@ -231,7 +263,7 @@ unsafe fn stop(cell: NonNull<Header>, worker: &Worker) -> Turn {
     let header = unsafe { cell.as_ref() };
     let reason = header
         .side()
-        .and_then(|side| side.exit.clone())
+        .and_then(|side| side.exit.as_deref().cloned())
         .unwrap_or(ExitReason::Normal);
     if header.flags.get() & FINISH == 0 && header.phase.get() == Phase::Running {
         header.flags.set(header.flags.get() & !STOP);

@@ -13,7 +13,7 @@ use crate::watchdog::Watchdog;
 use crate::worker::idle::Idle;
 use crate::worker::injector::Injector;
 use crate::worker::{SEATS_MAX, Seat, Worker};
-use crate::{Actor, Counters, Event, ExitReason, Flusher};
+use crate::{Actor, Counters, Event, ExitReason, Flusher, MonitorRef};
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -46,6 +46,9 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) timers: Timers,
     pub(crate) watchdog: Watchdog,
+    /// Somebody looks after calls that wait for long. Not so on a manual clock, where a limit must
+    /// begin at the moment at which the call does.
+    pub(crate) sweeps_calls: bool,
     types: RwLock<HashMap<TypeId, NonNull<TypeTable>>>,
     flushers: RwLock<Vec<Arc<dyn Flusher>>>,
     on_event: Option<OnEvent>,
@@ -73,14 +76,19 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) seed: u64,
     pub(crate) clock: Clock,
+    pub(crate) watchdog: bool,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) around_worker: Option<AroundWorker>,
+    /// No threads: somebody runs the cells one by one, and the same run gives the same pids.
+    pub(crate) driven: bool,
 }
 
 thread_local! {
     /// What a batch on this thread has gathered, and for which system.
     static GATHERED: RefCell<Vec<*mut Header>> = const { RefCell::new(Vec::new()) };
     static BATCH_OF: Cell<Option<NonNull<Core>>> = const { Cell::new(None) };
+    /// This thread is in `bury`.
+    static BURIES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Folds a type's identity to 64 bits; it is a hash already.
@@ -113,10 +121,15 @@ impl Core {
             idle: Idle::new(),
             seats: (0..SEATS_MAX).map(|_| Seat::new()).collect(),
             seats_used: AtomicUsize::new(0),
-            pids: Pids::new(),
+            pids: if settings.driven {
+                Pids::in_order()
+            } else {
+                Pids::new()
+            },
             names: Names::default(),
+            sweeps_calls: settings.watchdog && !settings.clock.is_manual(),
+            timers: Timers::new(&settings.clock),
             clock: settings.clock,
-            timers: Timers::new(),
             watchdog: Watchdog::new(),
             types: RwLock::default(),
             flushers: RwLock::default(),
@@ -146,6 +159,11 @@ impl Core {
         Choice::new(Random::seeded(
             self.seed ^ (seat as u64).wrapping_mul(0x9e37_79b9),
         ))
+    }
+
+    /// The next id of a monitor or of a link that is taken back.
+    pub(crate) fn next_id(&self) -> MonitorRef {
+        MonitorRef(self.monitors.fetch_add(1, Relaxed))
     }
 
     /// Numbers for everybody else: from the seed as well, and none of a worker's.
@@ -287,17 +305,24 @@ impl Core {
 
     // ---- threads
 
+    /// Takes a free seat for a worker.
+    pub(crate) fn take_seat(&self) -> Option<usize> {
+        let seat = self
+            .seats
+            .iter()
+            .position(|seat| !seat.taken.swap(true, AcqRel))?;
+        self.seats_used.fetch_max(seat + 1, AcqRel);
+        Some(seat)
+    }
+
     /// Starts a worker on a free seat. False: there is none.
     pub(crate) fn start_worker(&self) -> bool {
         if self.is_closed() {
             return false;
         }
-        let free = self
-            .seats
-            .iter()
-            .position(|seat| !seat.taken.swap(true, AcqRel));
-        let Some(seat) = free else { return false };
-        self.seats_used.fetch_max(seat + 1, AcqRel);
+        let Some(seat) = self.take_seat() else {
+            return false;
+        };
         let name = format!("{}-worker-{seat}", self.name);
         let started = self.start_thread(name, move |core| match &core.around_worker {
             Some(around) => around(&mut || Worker::run(NonNull::from(core), seat)),
@@ -376,8 +401,13 @@ impl Core {
         }
     }
 
-    /// Ends every cell that waits in a queue nobody serves any more.
+    /// Ends every cell that waits in a queue nobody serves any more. Ends bring other cells to the
+    /// queue; the outermost call on this thread finds them, so that a chain of a million actors
+    /// does not become a million frames.
     fn bury(&self) {
+        if BURIES.replace(true) {
+            return;
+        }
         while let Some(cell) = self.injector.pop() {
             // SAFETY: a cell from a queue is owned by who took it. CLOSE keeps a child from
             // becoming vacant: its supervisor will not run again.
@@ -386,6 +416,7 @@ impl Core {
                 end_incarnation(cell, None, &ExitReason::Shutdown);
             }
         }
+        BURIES.set(false);
     }
 
     /// Whether any cell's memory is still in use.
