@@ -188,6 +188,11 @@ impl Child {
         declare_dead(self.counted());
     }
 
+    /// As [`close`](Self::close), and the child stays at hand.
+    pub fn begin_close(&self) {
+        self.counted().signal(SHUTDOWN | CLOSE);
+    }
+
     /// Ends the child for good: at once if it is vacant, else after a shutdown. The mail that waits
     /// fails with the reason of its end. The same as dropping.
     pub fn close(self) {}

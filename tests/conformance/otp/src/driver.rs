@@ -217,9 +217,10 @@ impl Driver {
         let Some(Entry::Supervisor(supervisor)) = self.world.entry(sup) else {
             return " no supervisor".to_owned();
         };
-        let (world, op, child) = (self.world.clone(), op.to_owned(), child.to_vec());
+        let (world, op, of) = (self.world.clone(), op.to_owned(), sup.to_owned());
+        let child = child.to_vec();
         let answer =
-            self.block_on(async move { tree::ask(&world, &op, &supervisor, &child).await });
+            self.block_on(async move { tree::ask(&world, &op, &of, &supervisor, &child).await });
         answer.unwrap_or_else(|| " stuck".to_owned())
     }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use vaxel_actor::state_machine::MachineRef;
-use vaxel_actor::{ActorRef, AnyRef, SupervisorRef};
+use vaxel_actor::supervisor::AnySupervisor;
+use vaxel_actor::{ActorRef, AnyRef};
 
 use crate::machine::{Event, Scripted};
 use crate::process::{Ask, Process, Run, Text};
@@ -14,7 +15,7 @@ use crate::reason;
 pub(crate) enum Entry {
     Process(ActorRef<Process>),
     Machine(MachineRef<Scripted>),
-    Supervisor(SupervisorRef),
+    Supervisor(AnySupervisor),
 }
 
 impl Entry {

@@ -79,7 +79,8 @@ pub(crate) enum Event {
     Call(String, ReplyTo<String>),
     Internal(String),
     StateTimeout(String),
-    EventTimeout(String),
+    /// Nothing else has happened for a while.
+    Quiet(String),
     Timeout(String, String),
 }
 
@@ -107,7 +108,7 @@ impl Event {
             Event::Call(text, _) => format!("call:{text}"),
             Event::Internal(text) => format!("internal:{text}"),
             Event::StateTimeout(text) => format!("state_timeout:{text}"),
-            Event::EventTimeout(text) => format!("event_timeout:{text}"),
+            Event::Quiet(text) => format!("event_timeout:{text}"),
             Event::Timeout(name, text) => format!("timeout:{name}:{text}"),
         }
     }
@@ -291,9 +292,7 @@ fn also<T: Also>(to: T, action: &[&str]) -> T {
         ["state_timeout", after, what] => {
             to.after(STATE, ms(after), Event::StateTimeout(text(what)))
         }
-        ["event_timeout", after, what] => {
-            to.after(EVENT, ms(after), Event::EventTimeout(text(what)))
-        }
+        ["event_timeout", after, what] => to.after(EVENT, ms(after), Event::Quiet(text(what))),
         ["timeout", name, "cancel"] => to.cancel(name),
         ["timeout", name, "update", what] => {
             to.update(name, Event::Timeout(text(name), text(what)))

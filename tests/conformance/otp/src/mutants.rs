@@ -54,8 +54,8 @@ pub(crate) fn main(rules: &[String]) -> Result<bool, Box<dyn Error>> {
         .into_iter()
         .filter(|rule| rules.is_empty() || rules.iter().any(|wanted| wanted == rule))
         .collect();
-    let run = |rule: &str| judge(rule, &mutations, &mutant, &sound, &traces);
-    let verdicts = side_by_side(&known, run)?;
+    let of_rule = |rule: &str| judge(rule, &mutations, &mutant, &sound, &traces);
+    let verdicts = side_by_side(&known, of_rule)?;
     Ok(report(&known, &verdicts))
 }
 
@@ -101,17 +101,14 @@ fn judge(
     {
         return Ok(Verdict::Unplanted);
     }
-    let shown = run(mutant, rule)?;
+    let shown = run(mutant, Some(rule))?;
     let of_rule: Vec<_> = scenarios
         .iter()
         .filter(|scenario| scenario.rules.iter().any(|one| one == rule))
         .collect();
-    let same = |name: &str| {
-        shown.get(name).map(|text| text.trim_end()) == otp.get(name).map(|text| text.trim_end())
-    };
     let failed: Vec<String> = of_rule
         .iter()
-        .filter(|scenario| !same(&scenario.name))
+        .filter(|scenario| !same(&shown, otp, &scenario.name))
         .map(|scenario| scenario.name.clone())
         .collect();
     Ok(match failed.is_empty() {
@@ -120,12 +117,18 @@ fn judge(
     })
 }
 
-/// What the mutant shows; nothing if it hangs.
-fn run(mutant: &Path, rule: &str) -> io::Result<Traces> {
-    let output = scratch().join(format!("{rule}.txt"));
+fn same(shown: &Traces, otp: &Traces, name: &str) -> bool {
+    let trace = |traces: &Traces| traces.get(name).map(|text| text.trim_end().to_owned());
+    trace(shown) == trace(otp)
+}
+
+/// What the mutant shows with this fault, or with none; nothing if it hangs.
+fn run(mutant: &Path, rule: Option<&str>) -> io::Result<Traces> {
+    let output = scratch().join(format!("{}.txt", rule.unwrap_or("healthy")));
     let mut child = Command::new(mutant)
-        .args(["vaxel", rule])
-        .env(ACTIVE, rule)
+        .arg("vaxel")
+        .args(rule)
+        .env(ACTIVE, rule.unwrap_or_default())
         .env(STUCK_MS, STUCK)
         .stdout(std::fs::File::create(&output)?)
         .stderr(Stdio::null())
@@ -193,4 +196,29 @@ fn report(rules: &[&str], verdicts: &[Verdict]) -> bool {
     println!("\n{caught} caught, {survived} survived, {unplanted} without a fault");
     println!("test result: {word}. {caught} passed; {failed} failed");
     failed == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn every_rule_has_three_scenarios_and_a_fault() {
+        let scenarios = chosen(&[]).unwrap();
+        let mutations = read(&folder().join("mutations")).unwrap();
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        let sound = scenarios.iter().filter(|one| one.differs.is_none());
+        for rule in sound.flat_map(|one| &one.rules) {
+            *counts.entry(rule).or_default() += 1;
+        }
+        for (rule, count) in &counts {
+            assert!(*count >= 3, "{rule} has {count} scenarios");
+            let planted = |one: &Mutation| one.rules.iter().any(|known| known == rule);
+            assert!(mutations.iter().any(planted), "{rule} has no fault");
+        }
+        for rule in mutations.iter().flat_map(|one| &one.rules) {
+            assert!(counts.contains_key(rule.as_str()), "nothing shows {rule}");
+        }
+    }
 }
