@@ -71,6 +71,15 @@ pub use program::Program;
 pub use reference::{Receives, Reference};
 pub use registry::Registry;
 pub use requests::Requests;
+pub use router::Router;
+pub use supervisor::{
+    AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Shutdown,
+    StartError, Supervisor, SupervisorRef,
+};
+pub use time_limit::TimeLimit;
+pub use vaxel_macros::{Message, actor, main};
+pub use vaxel_runtime::{
+    Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
     ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Receive, ReceiveError,
     Recipient, RegisterError, ReplyTo, ReportContext, SendError, StashFull, SupervisorReport,
     System, SystemBuilder, Target, TaskError, Time, TimerRef, TrappedExit, TypeStats, Watchable,
