@@ -131,18 +131,7 @@ impl Driver {
                 let result = self.started(name);
                 self.note(format!("start {name}: {result}"));
             }
-            ["sup", name, ..] => {
-                let tree = Tree {
-                    strategy: words[2..].to_vec(),
-                    children: Vec::new(),
-                };
-                world.state().trees.insert((*name).to_owned(), tree);
-            }
-            ["child", sup, ..] => {
-                if let Some(tree) = world.state().trees.get_mut(*sup) {
-                    tree.children.push(words[2..].to_vec());
-                }
-            }
+            ["sup" | "child" | "statem" | "on", ..] => self.describe(words),
             ["start", name] => self.start(name),
             ["pause", ms] => self.pause(Duration::from_millis(number(ms).into())),
             ["ended", name] => self.ended(name),
@@ -173,18 +162,39 @@ impl Driver {
                 let answer = self.ask(op, sup, &words[2..]);
                 self.note(format!("{op} {sup} {child}: {answer}"));
             }
-            ["statem", name, ..] => {
-                let table = Table::new(&words[2..]);
-                world.state().machines.insert((*name).to_owned(), table);
-            }
-            ["on", name, ..] => {
-                if let Some(table) = world.state().machines.get_mut(*name) {
-                    table.add(&words[2..]);
-                }
-            }
             ["manager", ..] => world.unsupported(words),
             [name, ..] => self.tell(name, words),
             [] => {}
+        }
+    }
+
+    /// Takes note of what is started later.
+    fn describe(&self, words: &[String]) {
+        let mut state = self.world.state();
+        let list: Vec<&str> = words.iter().map(String::as_str).collect();
+        match list.as_slice() {
+            ["sup", name, ..] => {
+                let tree = Tree {
+                    strategy: words[2..].to_vec(),
+                    children: Vec::new(),
+                };
+                state.trees.insert((*name).to_owned(), tree);
+            }
+            ["child", sup, ..] => {
+                if let Some(tree) = state.trees.get_mut(*sup) {
+                    tree.children.push(words[2..].to_vec());
+                }
+            }
+            ["statem", name, ..] => {
+                let table = Table::new(&words[2..]);
+                state.machines.insert((*name).to_owned(), table);
+            }
+            ["on", name, ..] => {
+                if let Some(table) = state.machines.get_mut(*name) {
+                    table.add(&words[2..]);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -32,6 +32,8 @@ enum Verdict {
     Survived,
     /// There is no fault for it.
     Unplanted,
+    /// Vaxel does not show what OTP shows in any of its scenarios.
+    Missing,
 }
 
 /// True when every fault was caught.
@@ -45,15 +47,13 @@ pub(crate) fn main(rules: &[String]) -> Result<bool, Box<dyn Error>> {
         .iter()
         .filter(|one| one.differs.is_none())
         .collect();
-    let known: BTreeSet<&str> = sound
-        .iter()
-        .flat_map(|one| &one.rules)
+    let meant = scenarios.iter().filter(|one| one.differs.is_none());
+    let known: BTreeSet<&str> = meant
+        .flat_map(|scenario| &scenario.rules)
         .map(String::as_str)
-        .collect();
-    let known: Vec<&str> = known
-        .into_iter()
         .filter(|rule| rules.is_empty() || rules.iter().any(|wanted| wanted == rule))
         .collect();
+    let known: Vec<&str> = known.into_iter().collect();
     let of_rule = |rule: &str| judge(rule, &mutations, &mutant, &sound, &traces);
     let verdicts = side_by_side(&known, of_rule)?;
     Ok(report(&known, &verdicts))
@@ -102,10 +102,6 @@ fn judge(
         return Ok(Verdict::Unplanted);
     }
     let shown = run(mutant, Some(rule))?;
-    let of_rule: Vec<_> = scenarios
-        .iter()
-        .filter(|scenario| scenario.rules.iter().any(|one| one == rule))
-        .collect();
     let failed: Vec<String> = of_rule
         .iter()
         .filter(|scenario| !same(&shown, otp, &scenario.name))
@@ -174,7 +170,7 @@ fn side_by_side(
 
 /// Prints a line for each rule; true when every fault was caught and every rule has one.
 fn report(rules: &[&str], verdicts: &[Verdict]) -> bool {
-    let (mut caught, mut survived, mut unplanted) = (0, 0, 0);
+    let (mut caught, mut survived, mut unplanted, mut missing) = (0, 0, 0, 0);
     for (rule, verdict) in rules.iter().zip(verdicts) {
         match verdict {
             Verdict::Caught(failed, of) => {
@@ -189,12 +185,18 @@ fn report(rules: &[&str], verdicts: &[Verdict]) -> bool {
                 unplanted += 1;
                 println!("UNPLANTED {rule}: there is no mutation of it");
             }
+            Verdict::Missing => {
+                missing += 1;
+                println!("MISSING   {rule}: Vaxel shows none of its scenarios");
+            }
         }
     }
     let failed = survived + unplanted;
     let word = if failed == 0 { "ok" } else { "FAILED" };
-    println!("\n{caught} caught, {survived} survived, {unplanted} without a fault");
-    println!("test result: {word}. {caught} passed; {failed} failed");
+    println!(
+        "\n{caught} caught, {survived} survived, {unplanted} without a fault, {missing} missing"
+    );
+    println!("test result: {word}. {caught} passed; {failed} failed; {missing} ignored");
     failed == 0
 }
 
@@ -204,7 +206,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn every_rule_has_three_scenarios_and_a_fault() {
+    fn every_rule_has_three_scenarios_and_every_fault_a_rule() {
         let scenarios = chosen(&[]).unwrap();
         let mutations = read(&folder().join("mutations")).unwrap();
         let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
@@ -214,8 +216,6 @@ mod tests {
         }
         for (rule, count) in &counts {
             assert!(*count >= 3, "{rule} has {count} scenarios");
-            let planted = |one: &Mutation| one.rules.iter().any(|known| known == rule);
-            assert!(mutations.iter().any(planted), "{rule} has no fault");
         }
         for rule in mutations.iter().flat_map(|one| &one.rules) {
             assert!(counts.contains_key(rule.as_str()), "nothing shows {rule}");
