@@ -2,7 +2,8 @@
 //!
 //! `tidy` holds the rules that neither the compiler nor clippy knows: which crate may depend on
 //! which, where `unsafe` may live, how long a file may grow. `test` is the one command that runs
-//! every check there is, tidy included, and installs what the checks need.
+//! every check there is, tidy included, and installs what the checks need. `peers` measures our
+//! actors beside other libraries'.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -11,6 +12,7 @@
     reason = "the output of a task is what it prints"
 )]
 
+mod peers;
 mod test;
 mod tidy;
 
@@ -33,6 +35,7 @@ enum Task {
     Tidy,
     /// Run every check: format, lints, docs, tests, models, real clients, a real browser.
     Test(test::Options),
+    Peers(peers::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Tidy => tidy::main(&root),
         Task::Test(options) => test::main(&root, &options),
+        Task::Peers(options) => peers::main(&root, &options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -6,10 +6,9 @@ use common::worker::{
     Dropped, Init, Terminate, Worker, WorkerRef, changes, child_named, ended, lines, worker,
 };
 use common::{in_system, in_timeless_system, log, soon};
-use tokio::sync::oneshot;
 use vaxel_actor::prelude::*;
 use vaxel_actor::supervisor::{
-    ChildState, SimpleOneForOneRef, SpecError, StartChildError, TerminateChildError,
+    SimpleOneForOneRef, SpecError, StartChildError, TerminateChildError,
 };
 
 #[test]

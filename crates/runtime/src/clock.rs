@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 pub struct Time(pub(crate) u64);
 
 impl Time {
+    /// The begin of a system.
+    pub const ZERO: Self = Self(0);
+
     /// Time since the system began.
     pub const fn since_start(self) -> Duration {
         Duration::from_nanos(self.0)
@@ -17,6 +20,10 @@ impl Time {
     /// Time since `earlier`, zero if that is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    pub(crate) const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
     }
 
     pub(crate) const fn millis_ceil(self) -> u64 {

@@ -18,7 +18,7 @@ use crate::cell::{self, Counted, FINISH, Header, Phase};
 use crate::clock::{Clock, Time};
 use crate::random::Random;
 use crate::worker::{self, Worker};
-use crate::{Actor, ActorRef, AnyRef, Counters, Event, ExitReason, RegisterError, TypeStats};
+use crate::{Actor, ActorRef, AnyRef, Counters, Event, ExitReason, Pid, RegisterError, TypeStats};
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// Inits nested on one stack: a chain of actors that spawn each other in `init` goes on in the run
 /// queue from here.
-const DEPTH_MAX: u32 = 16;
+pub(crate) const DEPTH_MAX: u32 = 16;
 
 /// Something that handlers leave for other threads and that must be pushed on now and then.
 ///
@@ -105,6 +105,11 @@ impl System {
         })
     }
 
+    /// A handle that has been counted.
+    pub(crate) fn adopt(core: NonNull<Core>) -> Self {
+        Self { core }
+    }
+
     pub(crate) fn of(core: NonNull<Core>) -> Self {
         // SAFETY: the caller has a worker, a cell or a handle of this core, so it lives.
         unsafe { core.as_ref() }.handles.fetch_add(1, Relaxed);
@@ -177,6 +182,11 @@ impl System {
         let same = counted.header().table().type_id == std::any::TypeId::of::<A>();
         // SAFETY: the type has just been compared.
         same.then(|| unsafe { ActorRef::from_counted(counted) })
+    }
+
+    /// The actor of that pid, if that incarnation lives and anybody holds a reference to it.
+    pub fn actor(&self, pid: Pid) -> Option<AnyRef> {
+        self.core().pids.find(pid).map(AnyRef::from_counted)
     }
 
     /// All names and who has them, in no order.
@@ -403,34 +413,41 @@ impl SystemBuilder {
     /// # Panics
     /// If no thread can be started.
     pub fn build(self) -> System {
+        let watchdog = self.watchdog;
+        let pointer = self.leak_core(false);
+        // SAFETY: just leaked; it is freed only when the last handle, thread and cell are gone.
+        let core = unsafe { pointer.as_ref() };
+        let mut started = (0..core.workers).all(|_| core.start_worker());
+        let name = core.name.clone();
+        started &= core.start_thread(format!("{name}-timer"), |core| core.timers.drive(core));
+        if watchdog {
+            started &=
+                core.start_thread(format!("{name}-watchdog"), |core| core.watchdog.watch(core));
+        }
+        assert!(started, "the operating system refuses threads");
+        System::adopt(pointer)
+    }
+
+    /// The engine room without its threads, with one handle counted.
+    pub(crate) fn leak_core(self, driven: bool) -> NonNull<Core> {
         crate::panic::install_hook();
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             name: self.name,
             workers: self.workers.unwrap_or_else(cores).clamp(1, 32),
             seed: self.seed.unwrap_or_else(Random::fresh_seed),
-            clock: if self.manual_clock {
+            clock: if self.manual_clock || driven {
                 Clock::manual()
             } else {
                 Clock::machine()
             },
             on_event: self.on_event,
             around_worker: self.around_worker,
+            driven,
         };
         // One pointer from the box on: a unique borrow made after threads read the core would end
         // their right to read it.
-        let pointer = NonNull::from(Box::leak(Box::new(Core::new(settings))));
-        // SAFETY: just leaked; it is freed only when the last handle, thread and cell are gone.
-        let core = unsafe { pointer.as_ref() };
-        let mut started = (0..core.workers).all(|_| core.start_worker());
-        let name = core.name.clone();
-        started &= core.start_thread(format!("{name}-timer"), |core| core.timers.drive(core));
-        if self.watchdog {
-            started &=
-                core.start_thread(format!("{name}-watchdog"), |core| core.watchdog.watch(core));
-        }
-        assert!(started, "the operating system refuses threads");
-        System { core: pointer }
+        NonNull::from(Box::leak(Box::new(Core::new(settings))))
     }
 }
 

@@ -78,6 +78,12 @@ impl Timers {
         action.is_some()
     }
 
+    /// A moment at which something may be due, not later than the first deadline, in
+    /// milliseconds.
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.lock().wheel.next()
+    }
+
     pub(crate) fn pending(&self) -> usize {
         self.lock().wheel.pending()
     }

@@ -394,7 +394,7 @@ impl Worker {
                 continue;
             };
             // SAFETY: a cell taken from a queue is owned by who took it (invariant 1 of the word).
-            if unsafe { turn::run(cell, self) } == Turn::Requeue {
+            if unsafe { turn::run(cell, self, turn::BUDGET) } == Turn::Requeue {
                 self.requeue(cell);
             }
             if self.my_seat().replaced.load(Relaxed) {
@@ -411,6 +411,55 @@ impl Worker {
         }
         core.flush();
         core.notify();
+    }
+
+    /// A worker without a thread, for a driver: it has the seat and runs nothing by itself.
+    pub(crate) fn without_thread(core: NonNull<Core>, seat: usize) -> Self {
+        // SAFETY: the driver holds a handle of this core.
+        let choice = unsafe { core.as_ref() }.choice_for(seat);
+        Self::new(core, seat, choice)
+    }
+
+    /// Makes this the worker of the current thread while `code` runs.
+    pub(crate) fn enter<R>(&self, code: impl FnOnce() -> R) -> R {
+        struct Back(*const Worker);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                CURRENT.with(|current| current.set(self.0));
+            }
+        }
+        let _back = Back(CURRENT.replace(std::ptr::from_ref(self)));
+        code()
+    }
+
+    /// Moves what is queued on this seat, oldest first, into `out`, and then what other threads
+    /// have brought. True when some of that was not our own overflow.
+    pub(crate) fn drain(&self, out: &mut Vec<NonNull<Header>>) -> bool {
+        let (core, seat) = (self.core(), self.my_seat());
+        // A ring that has run over keeps half of its entries.
+        let may_be_ours = seat.ring.len() >= STEAL_MAX;
+        let before = out.len();
+        while let Some(cell) = core.injector.pop() {
+            out.push(cell);
+        }
+        let from_outside = out.len() > before && !may_be_ours;
+        while let Some(cell) = seat.ring.pop().and_then(NonNull::new) {
+            out.push(cell);
+        }
+        out.extend(take_lifo(seat));
+        from_outside
+    }
+
+    /// How often a handler has been begun or resumed here, doubled.
+    pub(crate) fn ticks(&self) -> u64 {
+        self.tick.get()
+    }
+
+    /// The message begun last; `None` when that was a start or the rest of a handler.
+    pub(crate) fn last_message(&self) -> Option<&'static Operations> {
+        let operations = self.my_seat().operations.load(Relaxed).cast_const();
+        // SAFETY: operations are statics.
+        unsafe { operations.as_ref() }
     }
 
     /// The life of a worker thread.

@@ -16,6 +16,7 @@ pub(crate) type Allowed<'a> = (&'a str, &'a [&'a str]);
 /// The layers, from the ground up.
 pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ("vaxel-runtime", &[]),
+    ("vaxel-testkit", &["vaxel-runtime"]),
     ("vaxel-websocket", &[]),
     ("vaxel-macros", &[]),
     ("vaxel-actor", &["vaxel-runtime", "vaxel-macros"]),
@@ -46,9 +47,15 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
             "vaxel-server",
         ],
     ),
-    ("vaxel-cli", &["vaxel", "vaxel-websocket"]),
+    ("vaxel-bench-rows", &[]),
+    ("vaxel-peers", &["vaxel-bench-rows"]),
+    (
+        "vaxel-cli",
+        &["vaxel", "vaxel-bench-rows", "vaxel-websocket"],
+    ),
     ("ticker", &["vaxel"]),
     ("vaxel-conformance", &["vaxel"]),
+    ("vaxel-otp", &["vaxel-actor"]),
     ("vaxel-browser", &[]),
     ("xtask", &[]),
 ];

@@ -142,8 +142,9 @@ impl Members {
         let start_failed = matches!(poll::now(child.started()), Some(Err(_)));
         member.life = Life::Vacant { child };
         member.fault = Some((pid, why.clone()));
-        let trial = member.trial;
-        member.trial = Trial::Over;
+        // Only its first start was on trial.
+        let trial = std::mem::replace(&mut member.trial, Trial::Over);
+        let trial = if start_failed { trial } else { Trial::Over };
         Some(Ended {
             policy: member.spec.policy(),
             label: member.spec.label(),

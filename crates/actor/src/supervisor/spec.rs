@@ -66,6 +66,8 @@ pub enum ChildKind {
 pub struct ChildSpec<A: Actor> {
     args: A::Args,
     copy: fn(&A::Args) -> A::Args,
+    /// Spawns with arguments that are copied for each incarnation. Knows how by its type, so that
+    /// a child need not remember it.
     spawn: Spawn<A>,
     name: Option<Arc<str>>,
     /// Is shown each new address of the child before anything runs there.

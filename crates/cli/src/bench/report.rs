@@ -18,7 +18,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::bail;
 
 pub(crate) use contest::Contest;
-pub(crate) use figure::{Better, Figure, Quantiles};
+pub(crate) use figure::{Better, Figure, Quantiles, number};
 use machine::Machine;
 
 /// Takes the figures of one suite and prints them in order.

@@ -24,13 +24,13 @@ pub(crate) enum Turn {
     Requeue,
 }
 
-/// Runs one turn; a panic ends the incarnation and nothing else.
+/// Runs one turn of at most `budget` messages; a panic ends the incarnation and nothing else.
 ///
 /// # Safety
 /// The caller owns the cell.
-pub(crate) unsafe fn run(cell: NonNull<Header>, worker: &Worker) -> Turn {
+pub(crate) unsafe fn run(cell: NonNull<Header>, worker: &Worker, budget: u32) -> Turn {
     // SAFETY: what this needs is what the caller has promised.
-    match crate::panic::catch(|| unsafe { turn(cell, worker) }) {
+    match crate::panic::catch(|| unsafe { turn(cell, worker, budget) }) {
         Ok(turn) => turn,
         Err(reason) => {
             worker.end_message();
@@ -58,7 +58,7 @@ unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -
     unsafe { end_incarnation(cell, Some(worker), reason) }
 }
 
-unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
+unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn {
     // SAFETY: owner, and so until the cell is given up.
     let header = unsafe { cell.as_ref() };
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
@@ -66,8 +66,10 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
         if let Some(turn) = unsafe { resume(cell, worker, block) } {
             return turn;
         }
+        // The rest of a handler is as much work as a message.
+        budget -= 1;
     }
-    let mut budget = BUDGET;
+    let limit = budget;
     let turn = loop {
         if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL) != 0 {
             // SAFETY: S2, we own the cell.
@@ -108,7 +110,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker) -> Turn {
             break suspend(header);
         }
     };
-    worker.count_messages(BUDGET - budget);
+    worker.count_messages(limit - budget);
     turn
 }
 
@@ -231,7 +233,7 @@ unsafe fn stop(cell: NonNull<Header>, worker: &Worker) -> Turn {
     let header = unsafe { cell.as_ref() };
     let reason = header
         .side()
-        .and_then(|side| side.exit.clone())
+        .and_then(|side| side.exit.as_deref().cloned())
         .unwrap_or(ExitReason::Normal);
     if header.flags.get() & FINISH == 0 && header.phase.get() == Phase::Running {
         header.flags.set(header.flags.get() & !STOP);

@@ -75,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) clock: Clock,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) around_worker: Option<AroundWorker>,
+    /// No threads: somebody runs the cells one by one, and the same run gives the same pids.
+    pub(crate) driven: bool,
 }
 
 thread_local! {
@@ -113,7 +115,11 @@ impl Core {
             idle: Idle::new(),
             seats: (0..SEATS_MAX).map(|_| Seat::new()).collect(),
             seats_used: AtomicUsize::new(0),
-            pids: Pids::new(),
+            pids: if settings.driven {
+                Pids::in_order()
+            } else {
+                Pids::new()
+            },
             names: Names::default(),
             clock: settings.clock,
             timers: Timers::new(),
@@ -287,17 +293,24 @@ impl Core {
 
     // ---- threads
 
+    /// Takes a free seat for a worker.
+    pub(crate) fn take_seat(&self) -> Option<usize> {
+        let seat = self
+            .seats
+            .iter()
+            .position(|seat| !seat.taken.swap(true, AcqRel))?;
+        self.seats_used.fetch_max(seat + 1, AcqRel);
+        Some(seat)
+    }
+
     /// Starts a worker on a free seat. False: there is none.
     pub(crate) fn start_worker(&self) -> bool {
         if self.is_closed() {
             return false;
         }
-        let free = self
-            .seats
-            .iter()
-            .position(|seat| !seat.taken.swap(true, AcqRel));
-        let Some(seat) = free else { return false };
-        self.seats_used.fetch_max(seat + 1, AcqRel);
+        let Some(seat) = self.take_seat() else {
+            return false;
+        };
         let name = format!("{}-worker-{seat}", self.name);
         let started = self.start_thread(name, move |core| match &core.around_worker {
             Some(around) => around(&mut || Worker::run(NonNull::from(core), seat)),

@@ -1,7 +1,8 @@
 //! What a dynamic supervisor remembers of its children.
 //!
-//! They may be a million: an entry is the child's handle and twelve bytes, policies are shared, and
-//! what only some have (a name, a supervisor's reference, a delay) is kept aside.
+//! They may be a million: an entry is the child's handle and eight bytes, policies are shared, what
+//! only some have (a name, a supervisor's reference, a delay) is kept aside, and which child it is
+//! the child itself knows by its tag.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,13 +19,14 @@ use crate::supervisor::{AnySupervisor, poll};
 
 /// A child.
 pub(super) struct Added {
+    /// Its tag is its id, which tells it from an earlier child in the same place.
     pub(super) child: Child,
-    /// Tells this child from an earlier one in the same place.
-    pub(super) generation: u32,
     pub(super) restarts: u32,
     pub(super) policy: u16,
     pub(super) phase: Phase,
 }
+
+const _: () = assert!(size_of::<Option<Added>>() == 16, "there may be a million");
 
 /// What the supervisor wants of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +95,6 @@ impl Children {
             });
         let added = Added {
             child,
-            generation: generation(id),
             restarts: 0,
             policy: u16::try_from(policy).expect("a program has fewer policies than 65,536"),
             phase: Phase::Live,
@@ -108,7 +109,7 @@ impl Children {
     /// The record of a child that has not ended.
     pub(super) fn record(&mut self, id: ChildId) -> Option<Record<'_>> {
         let added = self.added.get_mut(id.0 as u32)?;
-        (added.generation == generation(id)).then_some(Record {
+        (added.child.tag() == id.0).then_some(Record {
             child: &added.child,
             policy: self.policies[added.policy as usize],
             restarts: &mut added.restarts,
@@ -182,7 +183,7 @@ impl Children {
             ChildKey::Actor(actor) => {
                 let mut added = self.added.iter();
                 let found = added.find(|(_, added)| added.child.actor() == actor);
-                found.map(|(index, added)| added.id(index))
+                found.map(|(_, added)| ChildId(added.child.tag()))
             }
         }
     }
@@ -207,7 +208,7 @@ impl Children {
     /// At most `limit` children, in no order.
     pub(super) fn list(&self, limit: usize) -> Vec<ChildInfo> {
         let list = self.added.iter().take(limit);
-        list.map(|(index, added)| self.info(added.id(index), added))
+        list.map(|(_, added)| self.info(ChildId(added.child.tag()), added))
             .collect()
     }
 
@@ -246,12 +247,6 @@ impl Children {
     }
 }
 
-impl Added {
-    fn id(&self, index: u32) -> ChildId {
-        ChildId(u64::from(self.generation) << 32 | u64::from(index))
-    }
-}
-
 /// A supervisor that panics or is killed leaves no names behind: its successor needs them.
 impl Drop for Children {
     fn drop(&mut self) {
@@ -264,8 +259,4 @@ pub(super) struct Extra {
     pub(super) policy: Policy,
     pub(super) name: Option<Arc<str>>,
     pub(super) supervisor: Option<AnySupervisor>,
-}
-
-fn generation(id: ChildId) -> u32 {
-    (id.0 >> 32) as u32
 }

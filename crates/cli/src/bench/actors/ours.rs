@@ -9,13 +9,7 @@ use std::{future::Future, sync::mpsc::sync_channel};
 
 use vaxel::System;
 
-use super::{
-    Plan, Subject,
-    measure::Sample,
-    open_loop::{OpenLoop, Outcome},
-};
-
-pub(crate) use spawning::supervised;
+use vaxel_bench_rows::{OpenLoop, Outcome, Plan, Sample, Side};
 
 /// Actors of ours.
 pub(crate) struct Vaxel;
@@ -49,11 +43,15 @@ impl Drop for Fresh {
     }
 }
 
-impl Subject for Vaxel {
+impl Side for Vaxel {
     const NAME: &'static str = "vaxel";
 
     fn memory(plan: &Plan, few: u64, many: u64) -> anyhow::Result<f64> {
         spawning::idle_memory(plan, few, many)
+    }
+
+    fn memory_supervised(plan: &Plan, few: u64, many: u64) -> anyhow::Result<f64> {
+        spawning::supervised(plan, few, many)
     }
 
     fn spawn(plan: &Plan, count: u64, rounds: u64) -> anyhow::Result<Vec<Sample>> {

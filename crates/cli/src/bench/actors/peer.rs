@@ -22,11 +22,7 @@ use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
 };
 
-use super::{
-    Plan, Subject,
-    measure::Sample,
-    open_loop::{OpenLoop, Outcome},
-};
+use vaxel_bench_rows::{OpenLoop, Outcome, Plan, Sample, Side};
 
 /// Plain tokio tasks.
 pub(crate) struct Tokio;
@@ -58,7 +54,7 @@ fn counter(on_message: impl Fn(u64) + Send + 'static) -> UnboundedSender<()> {
     sender
 }
 
-impl Subject for Tokio {
+impl Side for Tokio {
     const NAME: &'static str = "tokio";
 
     fn memory(plan: &Plan, few: u64, many: u64) -> anyhow::Result<f64> {

@@ -1,20 +1,17 @@
 //! Turns, medians and ratios.
 //!
-//! One run of a row is three measurements: tokio, ours, tokio again. The middle one over the first
-//! is the ratio; the third over the first is the control, which shows how much of a ratio is noise.
-
-use std::time::Duration;
+//! One run of a row measures tokio, ours, tokio again, and every other program. Ours over the best
+//! other side is the ratio; tokio's third over its first is the control, which shows how much of a
+//! ratio is noise.
 
 use anyhow::Context;
+use hdrhistogram::Histogram;
+use vaxel_bench_rows::{Case, Measure, Measured, Plan, Stall};
 
 use super::{
-    ActorsArgs, Plan, Subject,
-    case::{Case, Measure},
-    fresh::{self, Side},
-    measure::Sample,
-    open_loop::{OpenLoop, Outcome},
-    ours::Vaxel,
-    peer::Tokio,
+    ActorsArgs,
+    side::{Outsider, Within},
+    table::Table,
 };
 use crate::bench::{
     progress::Progress,
@@ -34,220 +31,225 @@ pub(crate) fn all(args: &ActorsArgs, plan: &Plan) -> anyhow::Result<()> {
     report.heading(&format!(
         "actors, {workers} workers, beside tokio tasks with mpsc mailboxes"
     ))?;
-    report.note("x is our cost over tokio's in neighbouring runs, so lower is better")?;
+    report.note("x is our cost over the best other side's, in one run, so lower is better")?;
+    let mut table = Table::new(&args.peers);
     for case in cases {
         let mut progress = Progress::new(case.name(), u64::from(args.runs));
-        let mut row = Row::default();
+        let mut row = Row::new(case, &args.peers);
         for run in 0..args.runs {
             progress.set(u64::from(run));
-            row.measure(case, plan).with_context(|| case.name())?;
+            row.measure(plan).with_context(|| case.name())?;
         }
         drop(progress);
-        row.print(case, &mut report)?;
+        row.print(&mut report, &mut table)?;
+    }
+    if let Some(file) = &args.markdown {
+        std::fs::write(file, table.to_markdown())
+            .with_context(|| format!("{} cannot be written", file.display()))?;
     }
     report.finish()
 }
 
-/// The runs of one row.
-#[derive(Default)]
-struct Row {
-    ours: Vec<Run>,
-    peer: Vec<Run>,
-    control: Vec<Run>,
+/// The runs of one side in one row.
+struct Column {
+    name: String,
+    runs: Vec<Measured>,
 }
 
-/// One measurement of one side. `cost` is what is compared: bytes, or seconds.
-struct Run {
-    cost: f64,
-    outcome: Option<Outcome>,
-    sample: Option<Sample>,
-}
-
-impl Run {
-    fn of_cost(cost: f64) -> Self {
+impl Column {
+    fn new(name: &str) -> Self {
         Self {
-            cost,
-            outcome: None,
-            sample: None,
+            name: name.to_owned(),
+            runs: Vec::new(),
         }
     }
 
-    fn of_sample(case: Case, sample: Sample) -> Self {
-        let delays = sample.delays.as_ref();
-        let cost = match case.measure() {
-            Measure::Delay => delays.map_or(f64::NAN, |d| d.value_at_quantile(0.5) as f64 / 1e9),
-            Measure::Whole => sample.elapsed.as_secs_f64(),
-            _ => 1.0 / sample.per_second(),
+    /// What is compared, run by run: bytes, or seconds.
+    fn costs(&self, case: Case) -> Vec<f64> {
+        let cost = |run: &Measured| match (case, run.costs.as_slice()) {
+            (Case::SpawnWarm, [_, warm @ ..]) if !warm.is_empty() => Some(median(warm)),
+            (_, [first, ..]) => Some(*first),
+            (_, []) => None,
         };
-        Self {
-            cost,
-            outcome: None,
-            sample: Some(sample),
-        }
+        self.runs.iter().filter_map(cost).collect()
     }
 
-    fn of_outcome(outcome: Outcome) -> Self {
-        let delays = outcome.all.delays.as_ref();
-        let cost = delays.map_or(f64::NAN, |d| d.value_at_quantile(0.99) as f64 / 1e9);
-        Self {
-            cost,
-            outcome: Some(outcome),
-            sample: None,
-        }
+    fn not_possible(&self) -> Option<&str> {
+        self.runs.iter().find_map(|run| run.not_possible.as_deref())
     }
 }
 
-impl Row {
-    fn measure(&mut self, case: Case, plan: &Plan) -> anyhow::Result<()> {
-        if case == Case::MemorySupervised {
-            self.ours.push(of_side(Side::Vaxel, case, plan)?);
-            return Ok(());
+/// One row with everybody's runs.
+struct Row<'a> {
+    case: Case,
+    outsiders: &'a [Outsider],
+    ours: Column,
+    tokio: Column,
+    control: Column,
+    others: Vec<Column>,
+}
+
+impl<'a> Row<'a> {
+    fn new(case: Case, outsiders: &'a [Outsider]) -> Self {
+        Self {
+            case,
+            outsiders,
+            ours: Column::new(Within::Vaxel.name()),
+            tokio: Column::new(Within::Tokio.name()),
+            control: Column::new(Within::Tokio.name()),
+            others: outsiders.iter().map(|o| Column::new(&o.name)).collect(),
         }
-        self.peer.push(of_side(Side::Tokio, case, plan)?);
-        self.ours.push(of_side(Side::Vaxel, case, plan)?);
+    }
+
+    fn measure(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        let case = self.case;
+        self.tokio.runs.push(Within::Tokio.measure(case, plan)?);
+        self.ours.runs.push(Within::Vaxel.measure(case, plan)?);
         // Where nothing is claimed as a ratio, no control is needed.
         if case.goal().is_some() {
-            self.control.push(of_side(Side::Tokio, case, plan)?);
+            self.control.runs.push(Within::Tokio.measure(case, plan)?);
+        }
+        for (outsider, column) in self.outsiders.iter().zip(&mut self.others) {
+            // What cannot be done once need not be tried again: a stall may take a minute.
+            if column.not_possible().is_none() {
+                let measured = outsider.measure(case, plan);
+                column
+                    .runs
+                    .push(measured.with_context(|| outsider.name.clone())?);
+            }
         }
         Ok(())
     }
 
-    fn print(&self, case: Case, report: &mut Report) -> anyhow::Result<()> {
-        if case.measure() == Measure::Stall {
-            return self.print_stall(case, report);
-        }
-        for (subject, runs) in [(Vaxel::NAME, &self.ours), (Tokio::NAME, &self.peer)] {
-            if !runs.is_empty() {
-                report.figure(&figure(case, subject, runs))?;
+    /// Ours first.
+    fn columns(&self) -> impl Iterator<Item = &Column> {
+        [&self.ours, &self.tokio].into_iter().chain(&self.others)
+    }
+
+    fn print(&self, report: &mut Report, table: &mut Table) -> anyhow::Result<()> {
+        for column in self.columns() {
+            if let Some(why) = column.not_possible() {
+                report.note(&format!("{}: {} – {why}", self.case.name(), column.name))?;
             }
         }
-        if let Some(goal) = case.goal() {
-            let comparison = Comparison::of_pairs(
-                &pairs(&self.ours, &self.peer),
-                &pairs(&self.control, &self.peer),
-            );
-            report.figure(&Figure::ratio(
-                case.name(),
-                Vaxel::NAME,
-                Tokio::NAME,
-                &comparison,
-                goal,
-            ))?;
+        if self.case.measure() == Measure::Stall {
+            return self.print_stall(report, table);
         }
-        Ok(())
+        for column in self.columns() {
+            let costs = column.costs(self.case);
+            if !costs.is_empty() {
+                let figure = figure(self.case, column, &costs);
+                table.add(&figure);
+                report.figure(&figure)?;
+            }
+        }
+        self.print_ratio(report, table)
+    }
+
+    /// Ours over the best other side, where something is claimed.
+    fn print_ratio(&self, report: &mut Report, table: &mut Table) -> anyhow::Result<()> {
+        let Some(goal) = self.case.goal() else {
+            return Ok(());
+        };
+        let others = self.columns().skip(1);
+        let best = others
+            .map(|column| (column, column.costs(self.case)))
+            .filter(|(_, costs)| !costs.is_empty())
+            .min_by(|(_, a), (_, b)| median(a).total_cmp(&median(b)));
+        let Some((best, costs)) = best else {
+            return Ok(());
+        };
+        let pairs = |above: Vec<f64>, below: &[f64]| -> Vec<_> {
+            above.into_iter().zip(below.iter().copied()).collect()
+        };
+        let tokio = self.tokio.costs(self.case);
+        let comparison = Comparison::of_pairs(
+            &pairs(self.ours.costs(self.case), &costs),
+            &pairs(self.control.costs(self.case), &tokio),
+        );
+        let ours = &self.ours.name;
+        let figure = Figure::ratio(self.case.name(), ours, &best.name, &comparison, goal)
+            .control_of(&self.control.name);
+        table.add_ratio(&self.case.name(), &best.name, comparison.ratio, goal);
+        Ok(report.figure(&figure)?)
     }
 
     /// Delays beside spinning actors are three figures: all calls, those after the recovery, and
     /// the recovery itself.
-    fn print_stall(&self, case: Case, report: &mut Report) -> anyhow::Result<()> {
-        for (subject, runs) in [(Vaxel::NAME, &self.ours), (Tokio::NAME, &self.peer)] {
-            let outcomes: Vec<_> = runs.iter().filter_map(|run| run.outcome.as_ref()).collect();
-            for (name, part) in [
-                (
-                    case.name(),
-                    (|outcome| &outcome.all) as fn(&Outcome) -> &Sample,
-                ),
-                (format!("{}-after-recovery", case.name()), |outcome| {
-                    &outcome.after
-                }),
-            ] {
-                let samples: Vec<_> = outcomes.iter().map(|outcome| part(outcome)).collect();
-                report.figure(&p99_figure(name, subject, &samples))?;
+    fn print_stall(&self, report: &mut Report, table: &mut Table) -> anyhow::Result<()> {
+        let name = self.case.name();
+        for column in self.columns() {
+            let stalls = || column.runs.iter().filter_map(|run| run.stall.as_ref());
+            if stalls().next().is_none() {
+                continue;
             }
-            let recoveries: Vec<_> = outcomes
-                .iter()
-                .map(|outcome| outcome.recovery.as_secs_f64() * 1e3)
-                .collect();
-            let name = format!("{}-recovery", case.name());
-            report.figure(&Figure::new(name, subject, "ms", Better::Lower).runs(&recoveries))?;
+            let all = stalls().filter_map(|stall| stall.all.as_ref());
+            let after = stalls().filter_map(|stall| stall.after.as_ref());
+            let recoveries: Vec<f64> = stalls().map(|stall: &Stall| stall.recovery * 1e3).collect();
+            for figure in [
+                p99_figure(name.clone(), &column.name, all.collect()),
+                p99_figure(
+                    format!("{name}-after-recovery"),
+                    &column.name,
+                    after.collect(),
+                ),
+                Figure::new(
+                    format!("{name}-recovery"),
+                    &column.name,
+                    "ms",
+                    Better::Lower,
+                )
+                .runs(&recoveries),
+            ] {
+                table.add(&figure);
+                report.figure(&figure)?;
+            }
         }
         Ok(())
     }
 }
 
-fn pairs(above: &[Run], below: &[Run]) -> Vec<(f64, f64)> {
-    above
-        .iter()
-        .zip(below)
-        .map(|(above, below)| (above.cost, below.cost))
-        .collect()
+fn better(case: Case) -> Better {
+    match case.measure() {
+        Measure::Rate => Better::Higher,
+        _ => Better::Lower,
+    }
 }
 
-fn figure(case: Case, subject: &str, runs: &[Run]) -> Figure {
-    let values: Vec<f64> = runs
-        .iter()
-        .map(|run| match case.measure() {
-            Measure::Bytes => run.cost,
-            Measure::Rate => 1.0 / run.cost,
-            Measure::Whole => run.cost * 1e3,
-            Measure::Delay | Measure::Stall => run.cost * 1e6,
-        })
-        .collect();
-    let figure = Figure::new(case.name(), subject, case.unit(), case.better()).runs(&values);
-    let samples: Vec<_> = runs.iter().filter_map(|run| run.sample.as_ref()).collect();
-    figure.quantiles(merged(&samples))
+fn figure(case: Case, column: &Column, costs: &[f64]) -> Figure {
+    let value = |cost: &f64| match case.measure() {
+        Measure::Bytes => *cost,
+        Measure::Rate => 1.0 / cost,
+        Measure::Whole => cost * 1e3,
+        Measure::Delay | Measure::Stall => cost * 1e6,
+    };
+    let values: Vec<f64> = costs.iter().map(value).collect();
+    let delays = column.runs.iter().filter_map(|run| run.delays.as_ref());
+    Figure::new(case.name(), &column.name, case.unit(), better(case))
+        .runs(&values)
+        .quantiles(merged(delays.collect()))
 }
 
 /// The 99th percentile is the figure where a stall is what is looked for.
-fn p99_figure(name: String, subject: &str, samples: &[&Sample]) -> Figure {
-    let p99s: Vec<f64> = samples
-        .iter()
-        .filter_map(|sample| sample.delays.as_ref())
-        // Nothing recorded is not a delay of nothing.
-        .filter(|delays| !delays.is_empty())
+fn p99_figure(name: String, subject: &str, delays: Vec<&Histogram<u64>>) -> Figure {
+    // Nothing recorded is not a delay of nothing.
+    let recorded = delays.iter().filter(|delays| !delays.is_empty());
+    let p99s: Vec<f64> = recorded
         .map(|delays| delays.value_at_quantile(0.99) as f64 / 1e3)
         .collect();
     Figure::new(name, subject, "us", Better::Lower)
         .runs(&p99s)
-        .quantiles(merged(samples))
+        .quantiles(merged(delays))
 }
 
 /// The delays of all runs as one distribution, in microseconds.
-fn merged(samples: &[&Sample]) -> Option<Quantiles> {
-    let mut delays = samples.iter().filter_map(|sample| sample.delays.as_ref());
-    let mut whole = delays.next()?.clone();
-    for more in delays {
+fn merged(delays: Vec<&Histogram<u64>>) -> Option<Quantiles> {
+    let (first, rest) = delays.split_first()?;
+    let mut whole = (*first).clone();
+    for more in rest {
         whole
-            .add(more)
+            .add(*more)
             .expect("all histograms have the same bounds");
     }
     Quantiles::of(&whole, 1e3)
-}
-
-fn of_side(side: Side, case: Case, plan: &Plan) -> anyhow::Result<Run> {
-    if case.needs_fresh_process() {
-        let figures = fresh::measure(side, case, plan)?;
-        let cost = match (case, figures.as_slice()) {
-            (Case::SpawnWarm, [_, warm @ ..]) => median(warm),
-            (_, [first, ..]) => *first,
-            (_, []) => anyhow::bail!("the fresh process measured nothing"),
-        };
-        return Ok(Run::of_cost(cost));
-    }
-    match side {
-        Side::Vaxel => in_process::<Vaxel>(case, plan),
-        Side::Tokio => in_process::<Tokio>(case, plan),
-    }
-}
-
-fn in_process<S: Subject>(case: Case, plan: &Plan) -> anyhow::Result<Run> {
-    let sample = match case {
-        Case::PingPong => S::ping_pong(plan, plan.scaled(4_000_000))?,
-        Case::ManyToOne => S::many_to_one(plan, 16, plan.scaled(500_000))?,
-        Case::Ring => S::ring(plan, 1_000, plan.scaled(4_000_000).max(2_000))?,
-        Case::Skynet => S::skynet(plan, if plan.scaled(10) < 10 { 4 } else { 6 })?,
-        Case::FanOut => S::fan_out(plan, 100_000, plan.scaled(20))?,
-        Case::Call => S::call(plan, plan.scaled(1_000_000))?,
-        Case::Recover => S::recover(plan, plan.scaled(20_000))?,
-        Case::Spinners => {
-            let load = OpenLoop {
-                spinners: 2,
-                duration: Duration::from_millis(plan.scaled(5_000).max(200)),
-                calls_per_second: 1_000,
-            };
-            return S::beside_spinners(plan, &load).map(Run::of_outcome);
-        }
-        _ => anyhow::bail!("{} needs a fresh process", case.name()),
-    };
-    Ok(Run::of_sample(case, sample))
 }

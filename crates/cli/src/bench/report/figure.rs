@@ -66,6 +66,8 @@ pub(crate) struct Figure {
 #[derive(Debug, Clone, Serialize)]
 struct Claim {
     against: String,
+    /// Who was compared with itself.
+    control: String,
     control_low: f64,
     control_high: f64,
     goal: f64,
@@ -127,8 +129,10 @@ impl Figure {
         figure.value = comparison.ratio;
         figure.runs = comparison.pairs;
         figure.interval = Some(comparison.interval);
+        let against = against.into();
         figure.claim = Some(Claim {
-            against: against.into(),
+            control: against.clone(),
+            against,
             control_low: comparison.control.low,
             control_high: comparison.control.high,
             goal,
@@ -137,8 +141,38 @@ impl Figure {
         figure
     }
 
-    pub(super) fn case(&self) -> &str {
+    /// Names whose runs the control compares, where it is not the one compared against.
+    pub(crate) fn control_of(mut self, subject: &str) -> Self {
+        if let Some(claim) = &mut self.claim {
+            subject.clone_into(&mut claim.control);
+        }
+        self
+    }
+
+    pub(crate) fn case(&self) -> &str {
         &self.case
+    }
+
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    pub(crate) fn unit(&self) -> &'static str {
+        self.unit
+    }
+
+    /// The value and, where there is one, the tail, for a table with a column per subject.
+    pub(crate) fn to_cell(&self) -> String {
+        let value = number(self.value);
+        match self.quantiles {
+            Some(q) => format!(
+                "{value} (p99 {}, p99.9 {}, max {})",
+                number(q.p99),
+                number(q.p999),
+                number(q.max)
+            ),
+            None => value,
+        }
     }
 
     /// One line that parses by itself. A value that is not a number becomes null.
@@ -183,17 +217,18 @@ impl Claim {
     fn to_text(&self, paint: bool) -> String {
         let verdict = in_colour(self.verdict, paint);
         format!(
-            ", {against} with itself {} … {}; goal ≤ {}: {verdict}",
+            " of {against}, {control} with itself {} … {}; goal ≤ {}: {verdict}",
             number(self.control_low),
             number(self.control_high),
             number(self.goal),
             against = self.against,
+            control = self.control,
         )
     }
 }
 
 /// Digits as people read them: four that count, thousands apart by thin spaces.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "unknown".to_owned();
     }

@@ -7,11 +7,7 @@ use anyhow::Context as _;
 use vaxel::prelude::*;
 
 use super::Fresh;
-use crate::bench::actors::{
-    Plan,
-    measure::{Delays, Sample},
-    open_loop::{self, OpenLoop, spin},
-};
+use vaxel_bench_rows::{Delays, OpenLoop, Outcome, Plan, Sample, open_loop, spin};
 
 struct Server {
     n: u64,
@@ -34,9 +30,14 @@ impl Server {
         panic!("asked to crash");
     }
 
+    /// Computes, and asks itself for the rest: a message at a time, whatever its mailbox holds.
     #[cast]
-    fn spin(&mut self, time: Duration) {
-        spin(time);
+    fn spin(&mut self, times: u32, each: Duration, cx: &mut Context<Self>) {
+        spin(each);
+        if times > 1 {
+            let me: ServerRef = cx.me().into();
+            me.spin(times - 1, each).expect("one message finds room");
+        }
     }
 }
 
@@ -96,14 +97,17 @@ pub(super) fn recover(plan: &Plan, crashes: u64) -> anyhow::Result<Sample> {
     Ok(system.on_worker(caller.recover(server.into(), crashes).no_timeout())??)
 }
 
-pub(super) fn beside_spinners(plan: &Plan, load: &OpenLoop) -> anyhow::Result<open_loop::Outcome> {
+pub(super) fn beside_spinners(plan: &Plan, load: &OpenLoop) -> anyhow::Result<Outcome> {
     let system = Fresh::new(plan);
     let server = Server::spawn_in(&system.0);
     let spinners: Vec<_> = (0..load.spinners)
         .map(|_| Server::spawn_in(&system.0))
         .collect();
+    let (count, each) = load.spins();
     for spinner in &spinners {
-        spinner.spin(load.duration)?;
+        spinner
+            .spin(count, each)
+            .map_err(|_| anyhow::anyhow!("a spinner has ended"))?;
     }
-    open_loop::run(load, || server.next().no_timeout())
+    open_loop(load, || server.next().no_timeout())
 }

@@ -11,10 +11,7 @@ use std::{
 use vaxel::prelude::*;
 
 use super::Fresh;
-use crate::bench::actors::{
-    Plan,
-    measure::{Sample, Tally},
-};
+use vaxel_bench_rows::{Plan, Sample, Tally};
 
 /// Passes a message on with one hop less; the one with no hop left is reported.
 struct Player {

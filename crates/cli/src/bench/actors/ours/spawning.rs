@@ -8,10 +8,7 @@ use std::{
 use vaxel::{prelude::*, supervisor::DynamicSupervisorRef};
 
 use super::Fresh;
-use crate::bench::actors::{
-    Plan,
-    measure::{Sample, Tally, resident_bytes},
-};
+use vaxel_bench_rows::{Plan, Sample, Tally, resident_bytes};
 
 static BEGUN: Tally = Tally::new();
 static HANDLED: Tally = Tally::new();
@@ -61,7 +58,7 @@ fn grow(system: &Fresh, actors: &mut Vec<IdleRef>, to: u64) -> anyhow::Result<()
 
 /// The same of a supervisor's children, of which only the supervisor knows: their entries in it,
 /// and what it takes to start them again, are counted.
-pub(crate) fn supervised(plan: &Plan, few: u64, many: u64) -> anyhow::Result<f64> {
+pub(super) fn supervised(plan: &Plan, few: u64, many: u64) -> anyhow::Result<f64> {
     let system = Fresh::new(plan);
     let supervisor = Supervisor::dynamic().children_max(usize::MAX);
     let supervisor = system.on_worker(supervisor.start_in(&system.0))??;

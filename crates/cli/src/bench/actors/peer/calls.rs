@@ -16,11 +16,7 @@ use tokio::{
 };
 
 use super::on_worker;
-use crate::bench::actors::{
-    Plan,
-    measure::{Delays, Sample},
-    open_loop::{self, OpenLoop, spin},
-};
+use vaxel_bench_rows::{Delays, OpenLoop, Outcome, Plan, Sample, open_loop, spin};
 
 enum Request {
     Next(oneshot::Sender<u64>),
@@ -123,18 +119,21 @@ fn recover_silently(plan: &Plan, crashes: u64) -> anyhow::Result<Sample> {
 }
 
 /// Calls at a fixed rate from outside while some tasks compute without a pause.
-pub(super) fn beside_spinners(plan: &Plan, load: &OpenLoop) -> anyhow::Result<open_loop::Outcome> {
+pub(super) fn beside_spinners(plan: &Plan, load: &OpenLoop) -> anyhow::Result<Outcome> {
     let runtime = super::runtime(plan)?;
     let server = {
         let _inside = runtime.enter();
         let spinners: Vec<_> = (0..load.spinners).map(|_| self::server()).collect();
         let server = self::server();
+        let (count, each) = load.spins();
         for spinner in spinners {
-            let _ = spinner.send(Request::Spin(load.duration));
+            for _ in 0..count {
+                let _ = spinner.send(Request::Spin(each));
+            }
         }
         server
     };
-    let outcome = open_loop::run(load, || request(&server));
+    let outcome = open_loop(load, || request(&server));
     end(runtime);
     outcome
 }

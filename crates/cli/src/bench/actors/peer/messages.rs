@@ -11,10 +11,7 @@ use tokio::sync::{
 };
 
 use super::{counter, on_worker};
-use crate::bench::actors::{
-    Plan,
-    measure::{Sample, Tally},
-};
+use vaxel_bench_rows::{Plan, Sample, Tally};
 
 /// What travels: how many hops are left.
 type Hops = u64;

@@ -8,10 +8,7 @@ use tokio::{
 };
 
 use super::{counter, runtime};
-use crate::bench::actors::{
-    Plan,
-    measure::{Sample, Tally, resident_bytes},
-};
+use vaxel_bench_rows::{Plan, Sample, Tally, resident_bytes};
 
 static HANDLED: Tally = Tally::new();
 

@@ -9,15 +9,19 @@ use std::{
 use hdrhistogram::Histogram;
 
 /// One run: so many operations in so much time, and the single delays where the case asks for them.
-pub(crate) struct Sample {
-    pub(crate) operations: u64,
-    pub(crate) elapsed: Duration,
+#[derive(Debug)]
+pub struct Sample {
+    /// How many operations.
+    pub operations: u64,
+    /// From the first to the last.
+    pub elapsed: Duration,
     /// Nanoseconds.
-    pub(crate) delays: Option<Histogram<u64>>,
+    pub delays: Option<Histogram<u64>>,
 }
 
 impl Sample {
-    pub(crate) fn new(operations: u64, elapsed: Duration) -> Self {
+    /// A run without single delays.
+    pub fn new(operations: u64, elapsed: Duration) -> Self {
         Self {
             operations,
             elapsed,
@@ -25,32 +29,41 @@ impl Sample {
         }
     }
 
-    pub(crate) fn per_second(&self) -> f64 {
+    /// Operations a second.
+    pub fn per_second(&self) -> f64 {
         self.operations as f64 / self.elapsed.as_secs_f64()
     }
 }
 
 /// Single delays, from nanoseconds to a minute, to three digits.
-pub(crate) struct Delays {
+#[derive(Debug)]
+pub struct Delays {
     histogram: Histogram<u64>,
     started: Instant,
 }
 
+impl Default for Delays {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Delays {
-    pub(crate) fn new() -> Self {
-        let minute_ns = 60_000_000_000;
-        let histogram = Histogram::new_with_bounds(1, minute_ns, 3).expect("the bounds are valid");
+    /// None yet; the time of the whole begins to run.
+    pub fn new() -> Self {
         Self {
-            histogram,
+            histogram: new_histogram(),
             started: Instant::now(),
         }
     }
 
-    pub(crate) fn record(&mut self, delay: Duration) {
+    /// Notes one.
+    pub fn record(&mut self, delay: Duration) {
         self.histogram.saturating_record(delay.as_nanos() as u64);
     }
 
-    pub(crate) fn finish(self) -> Sample {
+    /// All of them as one run.
+    pub fn finish(self) -> Sample {
         Sample {
             operations: self.histogram.len(),
             elapsed: self.started.elapsed(),
@@ -59,26 +72,41 @@ impl Delays {
     }
 }
 
+/// From a nanosecond to a minute, to three digits.
+pub(crate) fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are valid")
+}
+
 /// Threads beyond this many share a shard; the count stays right, only slower.
 const SHARDS: usize = 64;
 
 /// A counter that many threads advance without sharing a cache line, so that counting does not
 /// become what is measured.
-pub(crate) struct Tally {
+#[derive(Debug)]
+pub struct Tally {
     shards: [Shard; SHARDS],
 }
 
+#[derive(Debug)]
 #[repr(align(128))]
 struct Shard(AtomicU64);
 
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Tally {
-    pub(crate) const fn new() -> Self {
+    /// At zero.
+    pub const fn new() -> Self {
         Self {
             shards: [const { Shard(AtomicU64::new(0)) }; SHARDS],
         }
     }
 
-    pub(crate) fn add_one(&self) {
+    /// Counts one more.
+    pub fn add_one(&self) {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local! {
             static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
@@ -92,7 +120,8 @@ impl Tally {
         self.shards[shard].0.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn sum(&self) -> u64 {
+    /// What has been counted so far.
+    pub fn sum(&self) -> u64 {
         self.shards.iter().map(|shard| shard.0.load(Relaxed)).sum()
     }
 
@@ -100,7 +129,7 @@ impl Tally {
     ///
     /// # Errors
     /// When it does not get there within a minute, which means that messages were lost.
-    pub(crate) fn wait_for(&self, goal: u64) -> anyhow::Result<()> {
+    pub fn wait_for(&self, goal: u64) -> anyhow::Result<()> {
         let begun = Instant::now();
         while self.sum() < goal {
             if begun.elapsed() > Duration::from_secs(60) {
@@ -113,7 +142,7 @@ impl Tally {
 }
 
 /// Resident bytes of this process.
-pub(crate) fn resident_bytes() -> anyhow::Result<u64> {
+pub fn resident_bytes() -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/statm")?;
     let pages = status.split_ascii_whitespace().nth(1);
     let pages: u64 = pages

@@ -2,11 +2,9 @@
 
 use clap::ValueEnum;
 
-use crate::bench::report::Better;
-
 /// One row of the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Case {
+pub enum Case {
     /// Bytes per idle actor that has handled a message, nobody supervising it.
     Memory,
     /// The same of a supervisor's child, its entry in the supervisor included.
@@ -29,13 +27,24 @@ pub(crate) enum Case {
     Call,
     /// From the message that crashes an actor to its successor's answer.
     Recover,
-    /// A thousand calls a second to an actor while two others compute for five seconds.
+    /// A thousand calls a second to an actor, and nothing else.
+    #[value(name = "spinners-0")]
+    Spinners0,
+    /// The same while two others compute for five seconds.
     Spinners,
+    /// While eight compute.
+    #[value(name = "spinners-8")]
+    Spinners8,
+    /// While fifty compute.
+    #[value(name = "spinners-50")]
+    Spinners50,
+    /// While two handle one message of 4 ms after another: too short for a watchdog to see.
+    Unseen,
 }
 
 /// What the figure of a case is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Measure {
+pub enum Measure {
     /// Bytes each.
     Bytes,
     /// Operations a second.
@@ -49,7 +58,8 @@ pub(crate) enum Measure {
 }
 
 impl Case {
-    pub(crate) const ALL: [Case; 12] = [
+    /// In the order in which they are printed.
+    pub const ALL: [Case; 16] = [
         Case::Memory,
         Case::MemorySupervised,
         Case::SpawnCold,
@@ -61,25 +71,36 @@ impl Case {
         Case::FanOut,
         Case::Call,
         Case::Recover,
+        Case::Spinners0,
         Case::Spinners,
+        Case::Spinners8,
+        Case::Spinners50,
+        Case::Unseen,
     ];
 
-    pub(crate) fn name(self) -> String {
+    /// As it is asked for on the command line.
+    pub fn name(self) -> String {
         let value = self.to_possible_value().expect("no case is skipped");
         value.get_name().to_owned()
     }
 
-    pub(crate) fn measure(self) -> Measure {
+    /// What its figure is made of.
+    pub fn measure(self) -> Measure {
         match self {
             Case::Memory | Case::MemorySupervised => Measure::Bytes,
             Case::Skynet => Measure::Whole,
             Case::Call | Case::Recover => Measure::Delay,
-            Case::Spinners => Measure::Stall,
+            Case::Spinners0
+            | Case::Spinners
+            | Case::Spinners8
+            | Case::Spinners50
+            | Case::Unseen => Measure::Stall,
             _ => Measure::Rate,
         }
     }
 
-    pub(crate) fn unit(self) -> &'static str {
+    /// The unit of its figure.
+    pub fn unit(self) -> &'static str {
         match self {
             Case::Memory | Case::MemorySupervised => "B",
             Case::SpawnCold | Case::SpawnWarm => "actors/s",
@@ -87,20 +108,12 @@ impl Case {
             Case::FanOut => "deliveries/s",
             Case::PingPong | Case::ManyToOne => "messages/s",
             Case::Skynet => "ms",
-            Case::Call | Case::Recover => "us",
-            Case::Spinners => "us",
+            _ => "us",
         }
     }
 
-    pub(crate) fn better(self) -> Better {
-        match self.measure() {
-            Measure::Rate => Better::Higher,
-            _ => Better::Lower,
-        }
-    }
-
-    /// The cost of ours over tokio's that is claimed, where the claim is a ratio.
-    pub(crate) fn goal(self) -> Option<f64> {
+    /// The cost of ours over the best other side's that is claimed, where the claim is a ratio.
+    pub fn goal(self) -> Option<f64> {
         match self {
             Case::SpawnWarm | Case::Skynet => Some(1.0 / 8.0),
             Case::PingPong | Case::ManyToOne | Case::Recover => Some(1.0 / 2.0),
@@ -111,7 +124,7 @@ impl Case {
     }
 
     /// Whether each run needs a process that has touched no memory yet.
-    pub(crate) fn needs_fresh_process(self) -> bool {
+    pub fn needs_fresh_process(self) -> bool {
         matches!(
             self,
             Case::Memory | Case::MemorySupervised | Case::SpawnCold | Case::SpawnWarm
