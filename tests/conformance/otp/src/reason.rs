@@ -34,7 +34,7 @@ pub(crate) fn parse(word: &str) -> ExitReason {
 
 /// A call without an answer. Whoever is not there, or left in good order, is gone: a call does not
 /// tell these apart.
-pub(crate) fn of_call(error: &CallError) -> String {
+pub(crate) fn of_call<E: std::fmt::Debug>(error: &CallError<E>) -> String {
     let why = match error {
         CallError::Crashed(reason) => text(reason),
         CallError::Timeout => "timeout".to_owned(),
