@@ -43,9 +43,11 @@ pub(crate) fn main(rules: &[String]) -> Result<bool, Box<dyn Error>> {
     let mutant = build(&mutations)?;
     let files = scenario_files(&folder())?;
     let traces = beam::run(&folder().join("erlang"), &files, &scratch())?;
+    // Without a fault the copy must show what OTP shows; what does not cannot notice anything.
+    let healthy = run(&mutant, None)?;
     let sound: Vec<&Scenario> = scenarios
         .iter()
-        .filter(|one| one.differs.is_none())
+        .filter(|one| one.differs.is_none() && same(&healthy, &traces, &one.name))
         .collect();
     let meant = scenarios.iter().filter(|one| one.differs.is_none());
     let known: BTreeSet<&str> = meant
@@ -95,6 +97,13 @@ fn judge(
     scenarios: &[&Scenario],
     otp: &Traces,
 ) -> io::Result<Verdict> {
+    let of_rule: Vec<_> = scenarios
+        .iter()
+        .filter(|scenario| scenario.rules.iter().any(|one| one == rule))
+        .collect();
+    if of_rule.is_empty() {
+        return Ok(Verdict::Missing);
+    }
     if !mutations
         .iter()
         .any(|mutation| mutation.rules.iter().any(|one| one == rule))
