@@ -16,6 +16,7 @@ mod actor;
 mod entry;
 mod message;
 mod options;
+mod simulated;
 
 use proc_macro::TokenStream;
 
@@ -99,6 +100,17 @@ pub fn message(item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(options.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Runs an async function as a test under many seeds; `vaxel-testkit` says what that means.
+///
+/// Options, which are the methods of `vaxel_testkit::Check`: `seeds`, `delays`, `steps_max`,
+/// `trace_lines`; and `crate = path`, `::vaxel_testkit` by default.
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    simulated::expand(options.into(), item.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

@@ -368,7 +368,7 @@ fn wake(cell: NonNull<Header>) {
     }
 }
 
-#[cfg(all(test, not(loom), target_pointer_width = "64"))]
+#[cfg(all(test, not(any(loom, shuttle)), target_pointer_width = "64"))]
 mod tests {
     use super::*;
 

@@ -5,10 +5,11 @@
 //! names back.
 
 use crate::cell::{Counted, Header, NAMED};
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::sync::atomic::{Ordering::SeqCst, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// Why a name could not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

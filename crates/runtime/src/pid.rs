@@ -7,13 +7,14 @@
 mod stripe;
 
 use crate::cell::{Counted, Header, VACANT};
+use crate::sync::{Mutex, MutexGuard};
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::PoisonError;
 use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use stripe::Stripe;
 
 /// One incarnation of one actor: node, slot, generation.

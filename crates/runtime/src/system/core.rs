@@ -359,12 +359,17 @@ impl Core {
 
     // ---- the end
 
-    /// Stops the threads. A worker whose handler does not return is left behind; false then.
-    pub(crate) fn close(&self) -> bool {
+    /// Nothing new begins, and workers end when they look.
+    pub(crate) fn begin_close(&self) {
         self.closed.store(true, SeqCst);
         for seat in &self.seats {
             seat.unpark();
         }
+    }
+
+    /// Stops the threads. A worker whose handler does not return is left behind; false then.
+    pub(crate) fn close(&self) -> bool {
+        self.begin_close();
         self.timers.wake_thread();
         self.watchdog.wake_thread();
         let mut all = true;
