@@ -44,14 +44,17 @@ pub mod circuit_breaker;
 mod durations;
 mod holders;
 mod incarnation;
+pub mod pool;
 pub mod process_group;
 mod program;
 pub mod rate;
 mod reference;
 pub mod registry;
 pub mod requests;
+pub mod router;
 pub mod supervisor;
 mod time_limit;
+mod workers;
 
 #[doc(hidden)]
 #[path = "macro_support.rs"]
@@ -61,11 +64,13 @@ pub use beside_tokio::system_beside;
 pub use call::Call;
 pub use circuit_breaker::CircuitBreaker;
 pub use durations::{millis, secs};
+pub use pool::Pool;
 pub use process_group::ProcessGroups;
 pub use program::Program;
-pub use reference::Reference;
+pub use reference::{Receives, Reference};
 pub use registry::Registry;
 pub use requests::Requests;
+pub use router::Router;
 pub use supervisor::{
     AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Shutdown,
     StartError, Supervisor, SupervisorRef,
@@ -74,10 +79,11 @@ pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
-    ExitReason, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient, RegisterError,
-    ReportContext, SendError, SupervisorReport, System, SystemBuilder, TaskError, Time, TimerRef,
-    TypeStats, Watchable, time,
+    ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient,
+    RegisterError, ReportContext, SendError, SupervisorReport, System, SystemBuilder, Target,
+    TaskError, Time, TimerRef, TrappedExit, TypeStats, Watchable, time,
 };
+pub use workers::{Workers, WorkersArgs};
 
 /// What most files that define actors need.
 pub mod prelude {
@@ -87,6 +93,6 @@ pub mod prelude {
     };
     pub use crate::{
         Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
-        Pid, Recipient, SendError, System, actor, millis, secs,
+        Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,
     };
 }

@@ -5,18 +5,21 @@
 //! callee has ended or its mailbox is full. The node of the message carries the reply back, so a
 //! call costs one allocation.
 
+pub(crate) mod limit;
+pub(crate) mod pending;
 pub(crate) mod slot;
 
 use crate::cell::future::{Completion, Ran, drive};
 use crate::cell::node::{Node, Operations, state_of};
 use crate::cell::word::Pushed;
 use crate::cell::{self, Counted, Header};
-use crate::clock::Time;
 use crate::reference::{Refused, count_refused};
 use crate::timer::{Action, Key};
-use crate::worker::Worker;
+use crate::worker::{self, Worker};
 use crate::{ExitReason, Handler, Message};
-use slot::{Let, SlotState};
+use limit::Limit;
+use pending::{Entry, Sweepable, withdraw};
+use slot::{Left, Nudged, Published, Slot, Wait};
 use std::cell::UnsafeCell;
 use std::convert::Infallible;
 use std::future::Future;
@@ -63,31 +66,52 @@ impl CallError {
 /// How long a call waits unless told otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A call with a shorter limit than this starts its timer when it begins to wait; a longer one
+/// may begin up to [`SWEEP`](pending::SWEEP) later, which is 5 % of it at the most.
+const LAZY_MIN: Duration = Duration::from_millis(100);
+
 /// An answer that is awaited. The message has been sent.
 ///
-/// The time limit counts from the first poll. Dropping a call gives up the answer; the message is
-/// handled all the same.
+/// The time limit begins when the call is first polled, or when the callee asks for it. It never
+/// ends early; it ends late by at most a millisecond, or by 6 ms where it is 100 ms or longer, and
+/// by the time the machine needs to run the caller.
+///
+/// # Cancel safety
+/// Dropping a call gives up the answer; the message is handled all the same.
 #[must_use = "the answer of a call must be awaited; use cast for a message without one"]
 pub struct Call<M: Message> {
     node: Result<NonNull<CallNode<M>>, Option<CallError>>,
     target: Counted,
-    timeout: Option<Duration>,
-    deadline: Option<Time>,
     timer: Option<Key>,
+    /// Where a worker has taken note of this call.
+    entry: Option<NonNull<Entry<CallHead>>>,
+    /// The call looks at the time itself.
+    is_late: bool,
 }
 
-// SAFETY: the node is shared with one replier by the protocol of `slot`; message and reply are
-// Send.
+// SAFETY: the node is shared by the protocol of `slot`, the entry by that of `pending`; message and
+// reply are Send.
 unsafe impl<M: Message> Send for Call<M> {}
 // SAFETY: a shared reference to a call offers nothing.
 unsafe impl<M: Message> Sync for Call<M> {}
 
+/// The part of a call's node that does not depend on the message.
+#[repr(C)]
+pub(crate) struct CallHead {
+    node: Node,
+    slot: Slot,
+    pub(crate) limit: Limit,
+}
+
+impl Sweepable for CallHead {
+    fn nudge(&self) -> Nudged {
+        self.slot.nudge()
+    }
+}
+
 #[repr(C)]
 struct CallNode<M: Message> {
-    node: Node,
-    state: SlotState,
-    /// The caller's, or the replier's to read: see `slot`.
-    waker: UnsafeCell<Option<Waker>>,
+    head: CallHead,
     data: UnsafeCell<Data<M>>,
 }
 
@@ -101,9 +125,11 @@ impl<M: Message> Call<M> {
     #[inline]
     pub(crate) fn send<A: Handler<M>>(to: &Counted, message: M) -> Self {
         let node = NonNull::from(Box::leak(Box::new(CallNode {
-            node: Node::new(CallOperations::<A, M>::OPERATIONS),
-            state: SlotState::new(),
-            waker: UnsafeCell::new(None),
+            head: CallHead {
+                node: Node::new(CallOperations::<A, M>::OPERATIONS),
+                slot: Slot::new(),
+                limit: Limit::after(CALL_TIMEOUT),
+            },
             data: UnsafeCell::new(Data {
                 message: ManuallyDrop::new(message),
             }),
@@ -128,63 +154,119 @@ impl<M: Message> Call<M> {
                 Err(Some(error))
             }
         };
-        let timeout = Some(CALL_TIMEOUT);
         Self {
             node,
             target: to.clone(),
-            timeout,
-            deadline: None,
             timer: None,
+            entry: None,
+            is_late: false,
         }
     }
 
-    /// Sets the time limit. Default: [`CALL_TIMEOUT`].
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = Some(limit);
+    /// Sets the time limit. Default: [`CALL_TIMEOUT`]. Changes nothing once it has begun.
+    pub fn timeout(self, limit: Duration) -> Self {
+        self.set_limit(Some(limit));
         self
     }
 
     /// Waits as long as the callee lives.
-    pub fn no_timeout(mut self) -> Self {
-        self.timeout = None;
+    pub fn no_timeout(self) -> Self {
+        self.set_limit(None);
         self
     }
 
-    fn let_go(&mut self) {
-        if let Some(key) = self.timer.take() {
-            self.target.header().table().core().timers.cancel(key);
-        }
-        let Ok(node) = std::mem::replace(&mut self.node, Err(None)) else {
-            return;
-        };
-        // SAFETY: the node lives until both sides have let go; this is our side.
-        unsafe {
-            let verdict = (*node.as_ptr()).state.caller_gone();
-            free(node, verdict);
+    fn set_limit(&self, limit: Option<Duration>) {
+        if let Ok(node) = &self.node {
+            // SAFETY: the node lives until we let go.
+            unsafe { head(*node) }.limit.set(limit);
         }
     }
 
-    fn start_timer(&mut self, waker: &Waker) -> bool {
-        let Some(timeout) = self.timeout else {
-            return false;
+    /// Forgets everything that was set up for waiting: nobody but the replier knows the node.
+    #[inline]
+    fn stop_waiting(&mut self, node: NonNull<CallNode<M>>) {
+        if let Some(entry) = self.entry.take() {
+            // SAFETY: tables of entries live as long as the core, which our target keeps.
+            withdraw(unsafe { entry.as_ref() }, node.cast());
+        }
+        if let Some(key) = self.timer.take() {
+            self.target.header().table().core().timers.cancel(key);
+        }
+    }
+
+    fn let_go(&mut self) {
+        let Ok(node) = std::mem::replace(&mut self.node, Err(None)) else {
+            return;
         };
+        self.stop_waiting(node);
+        // SAFETY: rule 3 of the slot: a node with an outcome is ours, and it was not taken.
+        unsafe {
+            if head(node).slot.leave() == Left::Outcome {
+                drop_with_outcome(node);
+            }
+        }
+    }
+
+    /// The first poll that finds no outcome: a note for the sweeper, or a timer at once. True when
+    /// the limit is over.
+    #[inline]
+    fn begin_waiting(&mut self, node: NonNull<CallNode<M>>, waker: &Waker) -> bool {
+        let core = self.target.header().table().core;
+        self.entry = worker::with_current(core, |worker| {
+            worker.and_then(|worker| worker.note_call(node.cast()))
+        });
+        // SAFETY: the node lives until we let go.
+        if self.entry.is_none() || unsafe { head(node) }.limit.is_below(LAZY_MIN) {
+            self.is_late = true;
+            return self.look_at_the_time(node, waker);
+        }
+        false
+    }
+
+    /// Starts the timer, or moves it to this waker. True when the limit is over.
+    #[cold]
+    fn look_at_the_time(&mut self, node: NonNull<CallNode<M>>, waker: &Waker) -> bool {
         let core = self.target.header().table().core();
         let now = core.clock.now();
-        let deadline = *self.deadline.get_or_insert(now + timeout);
+        // SAFETY: the node lives until we let go.
+        let Some(deadline) = unsafe { head(node) }.limit.begin(now) else {
+            return false;
+        };
         if now >= deadline {
             return true;
         }
-        if let Some(key) = self.timer.take() {
-            core.timers.cancel(key);
+        if !self.timer.is_some_and(|key| core.timers.rewake(key, waker)) {
+            self.timer = Some(core.timers.start(deadline, Action::Wake(waker.clone())));
         }
-        self.timer = Some(core.timers.start(deadline, Action::Wake(waker.clone())));
         false
     }
+
+    /// Polls a call that has no outcome yet. True when its limit is over.
+    #[inline]
+    fn wait(&mut self, node: NonNull<CallNode<M>>, waker: &Waker, late: bool) -> bool {
+        if self.is_late || late {
+            self.is_late = true;
+            self.look_at_the_time(node, waker)
+        } else if self.entry.is_none() {
+            self.begin_waiting(node, waker)
+        } else {
+            false
+        }
+    }
+}
+
+/// # Safety
+/// The node lives for as long as the reference is used. Its parts are borrowed, never the whole:
+/// the worker writes its link.
+unsafe fn head<'a, M: Message>(node: NonNull<CallNode<M>>) -> &'a CallHead {
+    // SAFETY: what this needs is what the caller has promised.
+    unsafe { &(*node.as_ptr()).head }
 }
 
 impl<M: Message> Future for Call<M> {
     type Output = Result<M::Reply, CallError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let node = match &mut this.node {
@@ -194,38 +276,21 @@ impl<M: Message> Future for Call<M> {
                 return Poll::Ready(Err(error));
             }
         };
-        // SAFETY: the node lives until we let go; only its parts are borrowed, never the whole, for
-        // the worker writes its link.
-        let (state, slot) = unsafe { (&(*node.as_ptr()).state, (*node.as_ptr()).waker.get()) };
-        if !state.has_outcome() {
-            // SAFETY: while WAITING is set the waker is only read, by both sides.
-            let same = state.is_waiting()
-                && unsafe { &*slot }
-                    .as_ref()
-                    .is_some_and(|old| old.will_wake(cx.waker()));
-            let free = !same && (!state.is_waiting() || state.stop_waiting());
-            let waits = same
-                || free && {
-                    // SAFETY: WAITING is clear and there was no outcome: the slot is ours.
-                    unsafe { *slot = Some(cx.waker().clone()) };
-                    state.wait()
-                };
-            if waits {
-                let elapsed = (!same || this.timer.is_none() || this.is_due())
-                    && this.start_timer(cx.waker());
-                if !elapsed {
-                    return Poll::Pending;
-                }
-                if !state.has_outcome() {
-                    this.let_go();
-                    return Poll::Ready(Err(CallError::Timeout));
-                }
+        // SAFETY: the node lives until we let go.
+        let slot = unsafe { &(*node.as_ptr()).head.slot };
+        if let Wait::Waits { late } = slot.wait(cx.waker()) {
+            if !this.wait(node, cx.waker(), late) {
+                return Poll::Pending;
+            }
+            if !slot.is_done() {
+                this.let_go();
+                return Poll::Ready(Err(CallError::Timeout));
             }
         }
-        state.take();
-        // SAFETY: the outcome has been published and is taken once: we let go below.
-        let outcome = unsafe { ManuallyDrop::take(&mut (*(*node.as_ptr()).data.get()).outcome) };
-        this.let_go();
+        this.stop_waiting(node);
+        this.node = Err(None);
+        // SAFETY: rule 2 of the slot: the node is ours, and we have just forgotten it.
+        let outcome = unsafe { take_outcome(node) };
         Poll::Ready(outcome.map_err(|reason| {
             if reason.is_abnormal() && reason != ExitReason::NoProcess {
                 CallError::Crashed(reason)
@@ -236,33 +301,32 @@ impl<M: Message> Future for Call<M> {
     }
 }
 
-impl<M: Message> Call<M> {
-    fn is_due(&self) -> bool {
-        let now = || self.target.header().table().core().clock.now();
-        self.deadline.is_some_and(|deadline| now() >= deadline)
-    }
-}
-
 impl<M: Message> Drop for Call<M> {
+    #[inline]
     fn drop(&mut self) {
         self.let_go();
     }
 }
 
-/// Frees a call's node as the slot says.
-unsafe fn free<M: Message>(node: NonNull<CallNode<M>>, verdict: Let) {
-    // SAFETY: the verdict makes us the only one left.
+/// Takes the outcome and frees the node.
+///
+/// # Safety
+/// The node is the caller's alone, and holds an outcome.
+#[inline]
+unsafe fn take_outcome<M: Message>(node: NonNull<CallNode<M>>) -> Result<M::Reply, ExitReason> {
+    // SAFETY: what this needs is what the caller has promised.
     unsafe {
-        match verdict {
-            Let::Go => return,
-            Let::FreeWithOutcome => {
-                let outcome = ManuallyDrop::take(&mut (*node.as_ref().data.get()).outcome);
-                crate::panic::contain(|| drop(outcome));
-            }
-            Let::Free => {}
-        }
-        drop(Box::from_raw(node.as_ptr()));
+        let node = Box::from_raw(node.as_ptr());
+        ManuallyDrop::take(&mut (*node.data.get()).outcome)
     }
+}
+
+/// As [`take_outcome`], for an outcome that nobody wants: its drop may panic.
+#[cold]
+unsafe fn drop_with_outcome<M: Message>(node: NonNull<CallNode<M>>) {
+    // SAFETY: what this needs is what the caller has promised.
+    let outcome = unsafe { take_outcome(node) };
+    crate::panic::contain(|| drop(outcome));
 }
 
 /// The replier's side of a call.
@@ -273,16 +337,14 @@ impl<M: Message> Reply<M> {
     fn send(self, outcome: Result<M::Reply, ExitReason>) {
         let node = self.0;
         // SAFETY: the message has been taken out, and the outcome is ours to write until it is
-        // published; the node lives until we let go.
+        // published; rules 2 and 3 of the slot say whose the node is then.
         unsafe {
             (*(*node.as_ptr()).data.get()).outcome = ManuallyDrop::new(outcome);
-            if (*node.as_ptr()).state.publish()
-                && let Some(waker) = &*(*node.as_ptr()).waker.get()
-            {
-                waker.wake_by_ref();
+            match head(node).slot.publish() {
+                Published::Wake(waker) => waker.wake(),
+                Published::Quiet => {}
+                Published::Gone => drop_with_outcome(node),
             }
-            let verdict = (*node.as_ptr()).state.replier_done();
-            free(node, verdict);
         }
     }
 }

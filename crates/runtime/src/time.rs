@@ -73,16 +73,16 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let core = this.system.core();
-        if let Some(key) = this.timer.take() {
-            core.timers.cancel(key);
-        }
         if core.clock.now() >= this.deadline {
             return Poll::Ready(());
         }
-        let key = core
-            .timers
-            .start(this.deadline, Action::Wake(cx.waker().clone()));
-        this.timer = Some(key);
+        let waits = this
+            .timer
+            .is_some_and(|key| core.timers.rewake(key, cx.waker()));
+        if !waits {
+            let wake = Action::Wake(cx.waker().clone());
+            this.timer = Some(core.timers.start(this.deadline, wake));
+        }
         Poll::Pending
     }
 }

@@ -1,25 +1,77 @@
 //! Timers: the system's own, used by calls, sleeps, restarts and `send_after`.
 //!
-//! One [wheel](wheel) with a resolution of a millisecond and a thread that sleeps until the next
+//! [Wheels](wheel) with a resolution of a millisecond, and one thread that sleeps until the next
 //! deadline. A timer never fires early; it fires late by the rounding to the next millisecond and
 //! by the time the thread takes to run.
+//!
+//! There is a wheel for every worker, so that starting and cancelling meet at no lock: a timer lies
+//! in the wheel of the thread that started it. Timers of one deadline fire in the order in which
+//! they were started if one worker started them. A timer takes 48 bytes, and the message of a
+//! `send_after` its node.
 
+pub(crate) mod alarm;
 pub(crate) mod wheel;
 
-use crate::clock::Time;
+use crate::cell::node::Node;
+use crate::clock::{Clock, Time};
 use crate::system::core::Core;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use crate::{ExitReason, Pid, worker};
+use alarm::Alarm;
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
-pub(crate) use wheel::Key;
 use wheel::Wheel;
+
+/// Wheels of a system. Workers with a greater number share.
+const STRIPES: usize = 16;
+
+/// Which timer. Never means another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    stripe: u32,
+    entry: wheel::Key,
+}
 
 /// What happens when a timer fires.
 pub(crate) enum Action {
     Wake(Waker),
-    Once(Box<dyn FnOnce(&Core) + Send>),
+    /// Past the bound of the mailbox, if the incarnation lives.
+    Send(Pid, Post),
     Every(Box<Every>),
+}
+
+/// A message that waits for its time.
+pub(crate) struct Post(NonNull<Node>);
+
+// SAFETY: a node that nobody else refers to; messages are Send.
+unsafe impl Send for Post {}
+
+impl Post {
+    /// # Safety
+    /// The node is the caller's, and gone from now on.
+    pub(crate) unsafe fn new(node: NonNull<Node>) -> Self {
+        Self(node)
+    }
+
+    fn deliver(self, core: &Core, to: Pid) {
+        if let Some(actor) = core.pids.find(to)
+            && actor.push_exempt(self.0)
+        {
+            std::mem::forget(self);
+        }
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        // SAFETY: S4: the node was never sent.
+        crate::panic::contain(|| unsafe {
+            (self.0.as_ref().operations.drop)(self.0, &ExitReason::NoProcess);
+        });
+    }
 }
 
 /// An interval that does not drift: each deadline follows from the one before.
@@ -32,87 +84,130 @@ pub(crate) struct Every {
     pub(crate) key: Arc<Mutex<Option<Key>>>,
 }
 
+/// A wheel on cache lines of its own.
+#[repr(align(128))]
+struct Stripe(Mutex<Wheel<Action>>);
+
+impl Stripe {
+    fn lock(&self) -> MutexGuard<'_, Wheel<Action>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub(crate) struct Timers {
-    state: Mutex<State>,
-    changed: Condvar,
+    stripes: Box<[Stripe]>,
+    alarm: Alarm,
     fired: AtomicU64,
 }
 
-struct State {
-    wheel: Wheel<Action>,
-    /// When the thread wakes by itself, in milliseconds.
-    wakes_at: u64,
+/// The wheel of this thread: by seat on a worker, elsewhere in turns.
+fn stripe_of_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    worker::seat_of_thread().unwrap_or_else(|| {
+        let mine = MINE.get().unwrap_or_else(|| NEXT.fetch_add(1, Relaxed));
+        MINE.set(Some(mine));
+        mine
+    })
 }
 
 impl Timers {
-    pub(crate) fn new() -> Self {
+    /// On a manual clock with one wheel, so that a run depends on no thread's number.
+    pub(crate) fn new(clock: &Clock) -> Self {
+        let stripes = if clock.is_manual() { 1 } else { STRIPES };
         Self {
-            state: Mutex::new(State {
-                wheel: Wheel::new(),
-                wakes_at: u64::MAX,
-            }),
-            changed: Condvar::new(),
+            stripes: (0..stripes)
+                .map(|_| Stripe(Mutex::new(Wheel::new())))
+                .collect(),
+            alarm: Alarm::new(),
             fired: AtomicU64::new(0),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+    #[inline]
     pub(crate) fn start(&self, deadline: Time, action: Action) -> Key {
         let millis = deadline.millis_ceil();
-        let mut state = self.lock();
-        let key = state.wheel.insert(millis, action);
-        if millis < state.wakes_at {
-            state.wakes_at = millis;
-            self.changed.notify_one();
+        let stripe = stripe_of_thread() % self.stripes.len();
+        let entry = self.stripes[stripe].lock().insert(millis, action);
+        self.alarm.ask(millis);
+        Key {
+            stripe: stripe as u32,
+            entry,
         }
-        key
+    }
+
+    fn stripe(&self, key: Key) -> MutexGuard<'_, Wheel<Action>> {
+        self.stripes[key.stripe as usize].lock()
     }
 
     /// True when the timer had not fired.
+    #[inline]
     pub(crate) fn cancel(&self, key: Key) -> bool {
-        let action = self.lock().wheel.cancel(key);
+        let action = self.stripe(key).cancel(key.entry);
         // Dropped outside the lock: it may hold the last reference to an actor.
         action.is_some()
     }
 
-    /// A moment at which something may be due, not later than the first deadline, in
-    /// milliseconds.
-    pub(crate) fn next(&self) -> Option<u64> {
-        self.lock().wheel.next()
+    /// Lets a timer wake somebody else. False: it has fired.
+    pub(crate) fn rewake(&self, key: Key, waker: &Waker) -> bool {
+        let mut wheel = self.stripe(key);
+        let Some(Action::Wake(old)) = wheel.get_mut(key.entry) else {
+            return false;
+        };
+        if !old.will_wake(waker) {
+            let old = std::mem::replace(old, waker.clone());
+            drop(wheel);
+            drop(old);
+        }
+        true
     }
 
     pub(crate) fn pending(&self) -> usize {
-        self.lock().wheel.pending()
+        let stripes = self.stripes.iter();
+        stripes.map(|stripe| stripe.lock().pending()).sum()
     }
 
     pub(crate) fn fired(&self) -> u64 {
         self.fired.load(Relaxed)
     }
 
-    /// Runs what is due now.
+    /// The next moment at which something may be due, in milliseconds; not later than the first
+    /// deadline.
+    pub(crate) fn next(&self) -> Option<u64> {
+        let stripes = self.stripes.iter();
+        stripes.filter_map(|stripe| stripe.lock().next()).min()
+    }
+
+    /// Runs what is due now, in the order of deadlines.
     pub(crate) fn fire(&self, core: &Core) {
+        let now = core.clock.now().millis();
         let mut due = Vec::new();
-        self.lock()
-            .wheel
-            .advance(core.clock.now().millis(), &mut due);
+        for stripe in &self.stripes {
+            // The lock is given back after every slot: workers may want to start timers.
+            while stripe.lock().step(now, &mut due) {}
+        }
+        if due.is_empty() {
+            return;
+        }
+        due.sort_by_key(|&(deadline, _)| deadline);
         self.fired.fetch_add(due.len() as u64, Relaxed);
-        let any = !due.is_empty();
-        for action in due {
+        let batch = core.begin_batch();
+        for (_, action) in due {
             self.run(core, action);
         }
-        if any {
-            // What the actions have left for other threads must not wait for a worker.
-            core.flush();
+        if batch {
+            core.end_batch();
         }
+        // What the actions have left for other threads must not wait for a worker.
+        core.flush();
     }
 
     fn run(&self, core: &Core, action: Action) {
         match action {
-            Action::Wake(waker) => waker.wake(),
-            Action::Once(run) => crate::panic::contain(|| run(core)),
+            Action::Wake(waker) => crate::panic::contain(|| waker.wake()),
+            Action::Send(to, post) => post.deliver(core, to),
             Action::Every(mut every) => {
                 let goes_on = crate::panic::catch(|| (every.run)(core)).unwrap_or(false);
                 let key = every.key.clone();
@@ -135,29 +230,31 @@ impl Timers {
     pub(crate) fn drive(&self, core: &Core) {
         while !core.is_closed() {
             self.fire(core);
-            let mut state = self.lock();
-            state.wakes_at = state.wheel.next().unwrap_or(u64::MAX);
-            let now = core.clock.now();
-            if state.wakes_at <= now.millis() || core.is_closed() {
-                continue;
-            }
-            if state.wakes_at == u64::MAX || core.clock.is_manual() {
-                drop(self.changed.wait(state));
-            } else {
-                let deadline = Time(state.wakes_at.saturating_mul(1_000_000));
-                drop(self.changed.wait_timeout(state, deadline.since(now)));
-            }
+            self.alarm.listen();
+            let next = self.next().unwrap_or(u64::MAX);
+            self.alarm.rest(next, |wakes_at| {
+                if core.is_closed() {
+                    return Some(Duration::ZERO);
+                }
+                let now = core.clock.now();
+                if wakes_at <= now.millis() {
+                    return Some(Duration::ZERO);
+                }
+                let sleeps = wakes_at != u64::MAX && !core.clock.is_manual();
+                sleeps.then(|| Time::from_millis(wakes_at).since(now))
+            });
         }
     }
 
     pub(crate) fn wake_thread(&self) {
-        let _state = self.lock();
-        self.changed.notify_all();
+        self.alarm.wake();
     }
 
     /// Drops every timer.
     pub(crate) fn clear(&self) {
-        let wheel = std::mem::replace(&mut self.lock().wheel, Wheel::new());
-        drop(wheel);
+        for stripe in &self.stripes {
+            let wheel = std::mem::replace(&mut *stripe.lock(), Wheel::new());
+            drop(wheel);
+        }
     }
 }

@@ -11,10 +11,15 @@
 //! 4. the flushers run, because replies that the stuck worker has published may wait for a wake-up;
 //! 5. an event names the actor and the message.
 //!
+//! Long before that, a turn that lasts from one look to the next is asked to *hurry*: it ends after
+//! the message being handled, so that a backlog of slow messages does not hold its worker for a
+//! whole turn of 64.
+//!
 //! When the handler returns its thread hands over and ends: an unprivileged thread cannot raise its
 //! priority again. While all workers sleep the watchdog does too, after 60 ms of calm.
 
 use crate::Event;
+use crate::call::pending::SWEEP;
 use crate::cell::node::Operations;
 use crate::system::core::Core;
 use crate::types::TypeTable;
@@ -36,8 +41,10 @@ const STUCK_CPU_NANOS: u64 = 5_000_000;
 /// Calm ticks after which the watchdog slows down, and after which it sleeps: 60 ms of calm in all,
 /// so that waking it costs at most 16 wake-ups a second and an idle system costs nothing.
 const SLOW_AFTER: u32 = 10;
-const SLOW_TICK: Duration = Duration::from_millis(5);
+const SLOW_TICK: Duration = SWEEP;
 const SLEEP_AFTER: u32 = 20;
+/// Calls that wait are looked at as often as the watchdog ticks when it is slow.
+const TICKS_PER_SWEEP: u32 = (SWEEP.as_millis() / TICK.as_millis()) as u32;
 
 pub(crate) struct Watchdog {
     asleep: AtomicBool,
@@ -76,16 +83,25 @@ impl Watchdog {
     pub(crate) fn watch(&self, core: &Core) {
         let mut seen = [Seen::default(); SEATS_MAX];
         let mut calm = 0;
+        let mut ticks = 0u32;
         while !core.is_closed() {
             std::thread::park_timeout(if calm < SLOW_AFTER { TICK } else { SLOW_TICK });
             let mut busy = false;
             for (index, seat) in core.seats[..core.seats_used()].iter().enumerate() {
-                busy |= seat.taken.load(Relaxed) && !core.idle.is_parked(index);
+                let runs = seat.taken.load(Relaxed) && !core.idle.is_parked(index);
+                busy |= runs;
+                if runs && seen[index].same_turn(seat) {
+                    seat.hurry.store(true, Relaxed);
+                }
                 if seen[index].is_stuck(seat) {
                     self.replace(core, index, seat);
                 }
             }
             calm = if busy { 0 } else { calm + 1 };
+            ticks += 1;
+            if calm >= SLOW_AFTER || ticks.is_multiple_of(TICKS_PER_SWEEP) {
+                sweep_calls(core);
+            }
             if calm > SLEEP_AFTER {
                 self.sleep(core);
                 calm = 0;
@@ -99,6 +115,8 @@ impl Watchdog {
         fence(SeqCst);
         let all_parked = (0..core.seats_used())
             .all(|seat| !core.seats[seat].taken.load(Relaxed) || core.idle.is_parked(seat));
+        // Whoever parked has said so after its last note, so none is missed.
+        let all_parked = all_parked && !sweep_calls(core);
         while all_parked && self.asleep.load(SeqCst) && !core.is_closed() {
             guard = self
                 .wake
@@ -133,20 +151,45 @@ impl Watchdog {
     }
 }
 
+/// Nudges callers that wait. False: there was none.
+fn sweep_calls(core: &Core) -> bool {
+    let mut woken = Vec::new();
+    let mut any = false;
+    for seat in &core.seats[..core.seats_used()] {
+        any |= seat.calls.sweep(&mut woken);
+    }
+    if woken.is_empty() {
+        return any;
+    }
+    let batch = core.begin_batch();
+    for waker in woken {
+        crate::panic::contain(|| waker.wake());
+    }
+    if batch {
+        core.end_batch();
+    }
+    any
+}
+
 #[derive(Clone, Copy, Default)]
 struct Seen {
+    turns: u64,
     ticks: u64,
     cpu_nanos: Option<u64>,
 }
 
 impl Seen {
+    /// Whether the worker is in the turn in which it was at the last look.
+    fn same_turn(&mut self, seat: &Seat) -> bool {
+        let turns = seat.turns.load(Relaxed);
+        std::mem::replace(&mut self.turns, turns) == turns
+    }
+
     fn is_stuck(&mut self, seat: &Seat) -> bool {
         let ticks = seat.ticks.load(Acquire);
         if ticks != self.ticks || ticks & 1 == 0 || seat.replaced.load(Relaxed) {
-            *self = Self {
-                ticks,
-                cpu_nanos: None,
-            };
+            self.ticks = ticks;
+            self.cpu_nanos = None;
             return false;
         }
         let Some(now) = cpu_nanos(seat.clock_id.load(Acquire)) else {

@@ -8,6 +8,11 @@
 //! another worker's ring; then it parks. It does not spin: on two cores spinning costs more than it
 //! gains.
 //!
+//! A turn that lasts longer than a millisecond is ended by the [watchdog](crate::watchdog) after
+//! the message that is being handled, and the worker looks at the injector before anything else:
+//! messages of a few milliseconds each delay others by one of them, not by a turn of 64 of them
+//! (`vaxel bench actors --case unseen`).
+//!
 //! # Hand-over
 //! A worker that the watchdog has declared stuck keeps its seat until its handler returns.
 //! Meanwhile others take from its ring and its LIFO slot, and what the stuck handler schedules goes
@@ -18,6 +23,8 @@ pub(crate) mod idle;
 pub(crate) mod injector;
 pub(crate) mod ring;
 
+use crate::call::CallHead;
+use crate::call::pending::{Entry, Pending};
 use crate::cell::future::{Block, Blocks, Ran};
 use crate::cell::node::Operations;
 use crate::cell::turn::{self, Turn};
@@ -53,6 +60,10 @@ pub(crate) struct Seat {
     lifo: AtomicPtr<Header>,
     /// Odd while a message is being handled.
     pub(crate) ticks: AtomicU64,
+    /// Turns begun: one that lasts is seen by the watchdog.
+    pub(crate) turns: AtomicU64,
+    /// The turn has lasted for a millisecond: it ends after the message being handled.
+    pub(crate) hurry: AtomicBool,
     /// The watchdog has given up waiting for this worker.
     pub(crate) replaced: AtomicBool,
     pub(crate) taken: AtomicBool,
@@ -62,6 +73,8 @@ pub(crate) struct Seat {
     pub(crate) thread_id: AtomicI32,
     pub(crate) clock_id: AtomicI32,
     thread: Mutex<Option<Thread>>,
+    /// Calls that wait since a moment ago.
+    pub(crate) calls: Pending,
 }
 
 impl Seat {
@@ -70,6 +83,8 @@ impl Seat {
             ring: Ring::new(),
             lifo: AtomicPtr::new(null_mut()),
             ticks: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
+            hurry: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
             taken: AtomicBool::new(false),
             table: AtomicPtr::new(null_mut()),
@@ -77,6 +92,7 @@ impl Seat {
             thread_id: AtomicI32::new(0),
             clock_id: AtomicI32::new(0),
             thread: Mutex::new(None),
+            calls: Pending::new(),
         }
     }
 
@@ -112,6 +128,8 @@ pub(crate) struct Worker {
     stolen: RefCell<Vec<*mut Header>>,
     types: [Cell<Option<KnownType>>; TYPES_CACHED],
     choice: Choice,
+    /// Where the last call was noted.
+    call_cursor: Cell<usize>,
 }
 
 thread_local! {
@@ -131,6 +149,12 @@ pub(crate) fn with_current<R>(core: NonNull<Core>, use_it: impl FnOnce(Option<&W
 pub(crate) fn current_core() -> Option<NonNull<Core>> {
     // SAFETY: as in `with_current`.
     unsafe { CURRENT.with(Cell::get).as_ref() }.map(|worker| worker.core)
+}
+
+/// The seat of the worker that this thread is, of whatever system.
+pub(crate) fn seat_of_thread() -> Option<usize> {
+    // SAFETY: as in `with_current`.
+    unsafe { CURRENT.with(Cell::get).as_ref() }.map(|worker| worker.seat)
 }
 
 /// Enqueues a cell whose `SCHED` the caller has just set.
@@ -160,6 +184,7 @@ impl Worker {
             stolen: RefCell::new(Vec::with_capacity(STEAL_MAX)),
             types: [const { Cell::new(None) }; TYPES_CACHED],
             choice,
+            call_cursor: Cell::new(0),
         }
     }
 
@@ -216,6 +241,16 @@ impl Worker {
         let ran = unsafe { future::poll(cell, block) };
         self.inflight.set(before);
         ran
+    }
+
+    /// Takes a note of a call that begins to wait. `None`: it must look at the time itself.
+    #[inline]
+    pub(crate) fn note_call(&self, call: NonNull<CallHead>) -> Option<NonNull<Entry<CallHead>>> {
+        if !self.core().sweeps_calls {
+            return None;
+        }
+        let entry = self.my_seat().calls.note(&self.call_cursor, call);
+        entry.map(NonNull::from)
     }
 
     pub(crate) fn take_inflight(&self) -> Option<NonNull<Block>> {
@@ -294,14 +329,24 @@ impl Worker {
         table
     }
 
+    /// Whether the turn has lasted so long that others should have theirs.
+    #[inline]
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.my_seat().hurry.load(Relaxed)
+    }
+
     fn next(&self) -> Option<NonNull<Header>> {
-        let turn = self.turns.get();
-        if turn.is_multiple_of(INJECTOR_EVERY)
+        let (turn, seat) = (self.turns.get(), self.my_seat());
+        let hurried = self.is_hurried();
+        if hurried {
+            seat.hurry.store(false, Relaxed);
+            self.lifo_streak.set(LIFO_STREAK_MAX);
+        }
+        if (hurried || turn.is_multiple_of(INJECTOR_EVERY))
             && let Some(cell) = self.core().injector.pop()
         {
             return Some(cell);
         }
-        let seat = self.my_seat();
         if self.lifo_streak.get() < LIFO_STREAK_MAX
             && let Some(cell) = take_lifo(seat)
         {
@@ -387,6 +432,7 @@ impl Worker {
         let core = self.core();
         while !core.is_closed() {
             self.turns.set(self.turns.get() + 1);
+            self.my_seat().turns.store(self.turns.get(), Relaxed);
             if self.turns.get().is_multiple_of(FLUSH_EVERY) {
                 core.flush();
             }

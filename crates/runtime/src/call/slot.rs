@@ -1,230 +1,235 @@
 //! The reply slot: how a call and its answer let go of one node without a second allocation.
 //!
-//! The node of a call carries the message in and the reply out. Two parties touch it after it has
-//! been taken from the mailbox: the *replier* (a handler, or whoever drops the message) and the
-//! *caller* (the future that waits). Neither knows when the other is done, so:
+//! The node of a call carries the message in and the reply out. Three parties touch its slot: the
+//! *caller* (the future that waits), the *replier* (a handler, or whoever drops the message), and
+//! the *sweeper*, which tells callers that have waited for a while to start a timer. Everything is
+//! one atomic operation on the state:
 //!
-//! 1. The replier writes the outcome, publishes it with [`publish`](SlotState::publish), reads the
-//!    waker slot if the caller left one, and only then lets go with
-//!    [`replier_done`](SlotState::replier_done).
-//! 2. The caller lets go with [`caller_gone`](SlotState::caller_gone).
-//! 3. Who lets go second frees the node, and drops the outcome unless it was taken.
-//!
-//! The waker slot belongs to the caller while `WAITING` is clear and is only read by the replier
-//! while it is set. The caller clears `WAITING` before it replaces the waker; if the outcome has
-//! been published by then it leaves the waker alone, since the replier may be reading it.
+//! 1. The waker belongs to the caller while `WAITING` is clear, and to the slot while it is set.
+//!    Whoever clears `WAITING` with a compare-and-swap owns the waker from then on: the caller, who
+//!    replaces it; the replier, who wakes it; the sweeper, who wakes it and leaves `LATE` behind.
+//!    Its two words are read before that swap. `ROUND` grows each time they are written, so a swap
+//!    that succeeds proves that the words read are those of this round.
+//! 2. The replier writes the outcome and then sets `DONE`, after which it never touches the node
+//!    again: the node is the caller's, who takes the outcome and frees it without another atomic
+//!    operation.
+//! 3. A caller that gives up sets `GONE`, after which it never touches the node again: the replier
+//!    finds `GONE` instead of publishing, and frees the node with its outcome. A caller that finds
+//!    `DONE` when it gives up frees the node itself.
+//! 4. The sweeper touches a slot only while it has claimed the call's entry (see
+//!    [`pending`](super::pending)), and a caller withdraws its entry before it lets go.
 
-use crate::sync::{AtomicU32, fault};
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use crate::sync::{AtomicPtr, AtomicU32, fault};
+use std::ptr::null_mut;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::task::{RawWakerVTable, Waker};
 
 const WAITING: u32 = 1;
-const OUTCOME: u32 = 1 << 1;
-const CALLER_GONE: u32 = 1 << 2;
-const TAKEN: u32 = 1 << 3;
-const REPLIER_DONE: u32 = 1 << 4;
+const DONE: u32 = 1 << 1;
+const GONE: u32 = 1 << 2;
+const LATE: u32 = 1 << 3;
+const ROUND: u32 = 1 << 4;
 
-/// Who has to free the node.
+/// What a caller that wants to wait finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Let {
-    /// The other side still needs it.
-    Go,
-    /// This side frees it, and drops an outcome that nobody took.
-    FreeWithOutcome,
-    /// This side frees it; the outcome was taken or never written.
-    Free,
+pub(crate) enum Wait {
+    /// It waits; its waker is in the slot.
+    Waits { late: bool },
+    /// The outcome is there, and the node is the caller's.
+    Done,
 }
 
-pub(crate) struct SlotState(AtomicU32);
+/// What a replier finds that has written the outcome.
+#[derive(Debug)]
+pub(crate) enum Published {
+    /// The node is the caller's from now on, who is to be woken.
+    Wake(Waker),
+    /// The node is the caller's from now on, who does not wait.
+    Quiet,
+    /// Nobody wants the outcome: it and the node are the replier's to drop.
+    Gone,
+}
 
-impl SlotState {
+/// What a caller finds that gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// The replier frees the node.
+    ToReplier,
+    /// The outcome came first: it and the node are the caller's to drop.
+    Outcome,
+}
+
+/// What the sweeper finds.
+#[derive(Debug)]
+pub(crate) enum Nudged {
+    /// The caller waits; it is told by its waker.
+    Wake(Waker),
+    /// The caller is just replacing its waker: look again later.
+    Busy,
+    /// There is nobody to tell.
+    Over,
+}
+
+pub(crate) struct Slot {
+    state: AtomicU32,
+    /// The two words of a waker.
+    data: AtomicPtr<()>,
+    vtable: AtomicPtr<()>,
+}
+
+impl Slot {
+    #[inline]
     pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(0))
-    }
-
-    /// The outcome has been written. True when the caller's waker must be woken.
-    pub(crate) fn publish(&self) -> bool {
-        self.0.fetch_or(OUTCOME, AcqRel) & (CALLER_GONE | WAITING) == WAITING
-    }
-
-    /// The replier will not touch the node again, unless it is told to free it.
-    pub(crate) fn replier_done(&self) -> Let {
-        let old = self.0.fetch_or(REPLIER_DONE, AcqRel);
-        Self::verdict(old, old & CALLER_GONE != 0)
-    }
-
-    /// The caller will not touch the node again, unless it is told to free it.
-    pub(crate) fn caller_gone(&self) -> Let {
-        let old = self.0.fetch_or(CALLER_GONE, AcqRel);
-        let done = if fault::planted("caller frees after the outcome") {
-            old & OUTCOME != 0
-        } else {
-            old & REPLIER_DONE != 0
-        };
-        Self::verdict(old, done)
-    }
-
-    fn verdict(old: u32, other_is_gone: bool) -> Let {
-        match (other_is_gone, old & OUTCOME != 0 && old & TAKEN == 0) {
-            (false, _) => Let::Go,
-            (true, true) => Let::FreeWithOutcome,
-            (true, false) => Let::Free,
+        Self {
+            state: AtomicU32::new(0),
+            data: AtomicPtr::new(null_mut()),
+            vtable: AtomicPtr::new(null_mut()),
         }
     }
 
-    pub(crate) fn has_outcome(&self) -> bool {
-        self.0.load(Acquire) & OUTCOME != 0
+    // ---- the caller
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.state.load(Acquire) & DONE != 0
     }
 
-    /// The caller takes the outcome. Call once, after [`has_outcome`](Self::has_outcome).
-    pub(crate) fn take(&self) {
-        self.0.fetch_or(TAKEN, AcqRel);
-    }
-
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.0.load(Acquire) & WAITING != 0
-    }
-
-    /// The caller wants its waker slot back to replace the waker. False: the outcome is there.
-    pub(crate) fn stop_waiting(&self) -> bool {
-        let old = self.0.fetch_and(!WAITING, AcqRel);
-        old & OUTCOME == 0 || fault::planted("waker replaced under the replier")
-    }
-
-    /// The waker is in its slot. False: the outcome came first.
-    pub(crate) fn wait(&self) -> bool {
-        self.0.fetch_or(WAITING, AcqRel) & OUTCOME == 0
-    }
-}
-
-#[cfg(all(test, loom))]
-mod models {
-    use super::*;
-    use loom::cell::UnsafeCell;
-    use std::sync::Arc as StdArc;
-    use std::sync::atomic::{AtomicUsize as StdUsize, Ordering::Relaxed as Lax};
-
-    struct Node {
-        state: SlotState,
-        waker: UnsafeCell<u32>,
-        outcome: UnsafeCell<u32>,
-        woken: StdUsize,
-        freed: StdUsize,
-        dropped: StdUsize,
-    }
-
-    type Shared = StdArc<Node>;
-
-    fn node() -> Shared {
-        StdArc::new(Node {
-            state: SlotState::new(),
-            waker: UnsafeCell::new(0),
-            outcome: UnsafeCell::new(0),
-            woken: StdUsize::new(0),
-            freed: StdUsize::new(0),
-            dropped: StdUsize::new(0),
-        })
-    }
-
-    fn let_go(node: &Shared, verdict: Let) {
-        if verdict == Let::Go {
-            return;
-        }
-        // Freeing needs the whole node: Loom sees a concurrent reader as a race.
-        node.waker.with_mut(|_| ());
-        node.outcome.with_mut(|_| ());
-        if verdict == Let::FreeWithOutcome {
-            node.dropped.fetch_add(1, Lax);
-        }
-        assert_eq!(node.freed.fetch_add(1, Lax), 0, "double free");
-    }
-
-    fn reply(node: &Shared) {
-        // SAFETY: Loom has just checked that nobody else is inside.
-        node.outcome.with_mut(|outcome| unsafe { *outcome = 7 });
-        if node.state.publish() {
-            // SAFETY: Loom has just checked that nobody else is inside.
-            let waker = node.waker.with(|waker| unsafe { *waker });
-            assert_ne!(waker, 0, "woke an empty slot");
-            node.woken.store(waker as usize, Lax);
-        }
-        let_go(node, node.state.replier_done());
-    }
-
-    /// One poll of the caller's future; true when the outcome was taken.
-    fn poll(node: &Shared, waker: u32) -> bool {
-        let state = &node.state;
-        if !state.has_outcome() {
-            let free = !state.is_waiting() || state.stop_waiting();
-            if free {
-                // SAFETY: Loom has just checked that nobody else is inside.
-                node.waker.with_mut(|slot| unsafe { *slot = waker });
-                if state.wait() {
-                    return false;
+    /// Waits with this waker.
+    #[inline]
+    pub(crate) fn wait(&self, waker: &Waker) -> Wait {
+        let mut state = self.state.load(Acquire);
+        loop {
+            if state & DONE != 0 {
+                return Wait::Done;
+            }
+            if state & WAITING != 0 {
+                if self.holds(waker) {
+                    return Wait::Waits {
+                        late: state & LATE != 0,
+                    };
+                }
+                let free = state & !WAITING;
+                match self.state.compare_exchange(state, free, AcqRel, Acquire) {
+                    Ok(_) => state = free,
+                    Err(seen) => {
+                        state = seen;
+                        if !fault::planted("a waker that was taken is dropped") {
+                            continue;
+                        }
+                    }
+                }
+                // SAFETY: rule 1: this swap made the waker ours.
+                drop(unsafe { self.take_waker() });
+                continue;
+            }
+            let mine = std::mem::ManuallyDrop::new(waker.clone());
+            self.data.store(mine.data().cast_mut(), Relaxed);
+            let vtable = std::ptr::from_ref(mine.vtable()).cast_mut();
+            self.vtable.store(vtable.cast(), Relaxed);
+            let round = if fault::planted("rounds are not told apart") {
+                0
+            } else {
+                ROUND
+            };
+            let next = state.wrapping_add(round) | WAITING;
+            match self.state.compare_exchange(state, next, AcqRel, Acquire) {
+                Ok(_) => {
+                    return Wait::Waits {
+                        late: state & LATE != 0,
+                    };
+                }
+                Err(seen) => {
+                    drop(std::mem::ManuallyDrop::into_inner(mine));
+                    state = seen;
                 }
             }
         }
-        // SAFETY: Loom has just checked that nobody else is inside.
-        assert_eq!(node.outcome.with(|outcome| unsafe { *outcome }), 7);
-        state.take();
-        true
     }
 
-    fn run(polls: u32) {
-        let node = node();
-        let other = node.clone();
-        let replier = loom::thread::spawn(move || reply(&other));
-        let mut taken = false;
-        for waker in 1..=polls {
-            taken = poll(&node, waker);
-            if taken {
-                break;
-            }
+    fn holds(&self, waker: &Waker) -> bool {
+        // Only the caller writes these words, so it may compare them at any time.
+        self.data.load(Relaxed).cast_const() == waker.data()
+            && std::ptr::eq(
+                self.vtable.load(Relaxed).cast_const().cast(),
+                waker.vtable(),
+            )
+    }
+
+    /// The caller gives up. It must not touch the node again unless it is told to.
+    pub(crate) fn leave(&self) -> Left {
+        // Read now, for afterwards the node may be gone; only the caller writes them.
+        let words = self.words();
+        let old = self.state.swap(GONE, AcqRel);
+        if old & DONE != 0 {
+            return Left::Outcome;
         }
-        let_go(&node, node.state.caller_gone());
-        replier.join().unwrap();
-        assert_eq!(node.freed.load(Lax), 1, "leaked");
-        assert_eq!(
-            node.dropped.load(Lax),
-            usize::from(!taken),
-            "the outcome is dropped once"
-        );
+        if old & WAITING != 0 {
+            // SAFETY: rule 1: this swap cleared WAITING.
+            drop(unsafe { waker(words) });
+        }
+        Left::ToReplier
     }
 
-    fn model(fault: Option<&'static str>) {
-        fault::with(fault, || {
-            for polls in 0..=2 {
-                loom::model(move || run(polls));
+    // ---- the replier
+
+    /// The outcome has been written. After `Wake` and `Quiet` the node must not be touched.
+    #[inline]
+    pub(crate) fn publish(&self) -> Published {
+        let mut state = self.state.load(Acquire);
+        loop {
+            if state & GONE != 0 {
+                return Published::Gone;
             }
-        });
-    }
-
-    #[test]
-    fn the_node_is_freed_once_after_both_have_let_go() {
-        model(None);
-        for fault in [
-            "caller frees after the outcome",
-            "waker replaced under the replier",
-        ] {
-            assert!(
-                std::panic::catch_unwind(|| model(Some(fault))).is_err(),
-                "unnoticed: {fault}"
-            );
+            let words = self.words();
+            match self.state.compare_exchange(state, DONE, AcqRel, Acquire) {
+                // SAFETY: rule 1: this swap cleared WAITING in the round whose words were read.
+                Ok(_) if state & WAITING != 0 => return Published::Wake(unsafe { waker(words) }),
+                Ok(_) => return Published::Quiet,
+                Err(seen) => state = seen,
+            }
         }
     }
 
-    #[test]
-    fn a_caller_that_waits_is_woken() {
-        loom::model(|| {
-            let node = node();
-            let other = node.clone();
-            let replier = loom::thread::spawn(move || reply(&other));
-            let taken = poll(&node, 1);
-            replier.join().unwrap();
-            assert!(taken || node.woken.load(Lax) == 1, "lost wake-up");
-            if !taken {
-                assert!(poll(&node, 2));
-            }
-            let_go(&node, node.state.caller_gone());
-        });
+    // ---- the sweeper
+
+    /// Takes the waker, so that the caller looks at the time. Rule 4.
+    pub(crate) fn nudge(&self) -> Nudged {
+        let state = self.state.load(Acquire);
+        if state & (DONE | GONE | LATE) != 0 {
+            return Nudged::Over;
+        }
+        if state & WAITING == 0 {
+            return Nudged::Busy;
+        }
+        let words = self.words();
+        let late = (state & !WAITING) | LATE;
+        match self.state.compare_exchange(state, late, AcqRel, Acquire) {
+            // SAFETY: rule 1: this swap cleared WAITING in the round whose words were read.
+            Ok(_) => Nudged::Wake(unsafe { waker(words) }),
+            Err(_) => Nudged::Busy,
+        }
+    }
+
+    #[inline]
+    fn words(&self) -> (*mut (), *mut ()) {
+        (self.data.load(Relaxed), self.vtable.load(Relaxed))
+    }
+
+    unsafe fn take_waker(&self) -> Waker {
+        // SAFETY: what this needs is what the caller has promised.
+        unsafe { waker(self.words()) }
     }
 }
+
+/// A waker from its words.
+///
+/// # Safety
+/// The words were a waker's, and nobody else makes one of them: rule 1.
+#[inline]
+unsafe fn waker((data, vtable): (*mut (), *mut ())) -> Waker {
+    // SAFETY: the table was a static one, and the rest is the caller's word.
+    unsafe { Waker::new(data, &*vtable.cast_const().cast::<RawWakerVTable>()) }
+}
+
+#[cfg(all(test, loom))]
+#[path = "slot_models.rs"]
+mod models;

@@ -134,6 +134,12 @@ impl StateWord {
         }
     }
 
+    /// As [`take`](Self::take), but what is taken stays counted against the bound until the next
+    /// take or release.
+    pub(crate) fn take_counted(&self) -> u64 {
+        self.0.fetch_and(!POINTER, AcqRel) & POINTER
+    }
+
     /// Gives the cell up if nothing waits. Owner only.
     #[inline]
     pub(crate) fn release(&self) -> Released {
@@ -282,6 +288,11 @@ impl StateWord {
     }
 
     /// Messages that wait in the word, the batch a worker has already taken not included.
+    /// Whether somebody owns the cell: a queue, a worker, or its own suspended handler.
+    pub(crate) fn is_owned(&self) -> bool {
+        self.0.load(Relaxed) & SCHED != 0
+    }
+
     pub(crate) fn length(&self) -> u32 {
         ((self.0.load(Relaxed) & LENGTH) >> LENGTH_SHIFT) as u32
     }

@@ -5,6 +5,8 @@
 //! fires. The reach is 64⁶ ms, two years; later deadlines are held back at the rim and move on from
 //! there.
 
+use std::ops::{Index, IndexMut};
+
 pub(crate) const LEVELS: usize = 6;
 const SLOTS: usize = 64;
 const NIL: u32 = u32::MAX;
@@ -29,11 +31,62 @@ struct Entry<T> {
 
 const FREE: u16 = u16::MAX;
 
+/// Entries per allocation: growing copies nothing, and no more than 3 KB are ever unused.
+const CHUNK: usize = 64;
+/// So many entries are kept when the last timer is gone.
+const KEPT_MAX: usize = 1024;
+
+/// Entries at fixed places, so that a key is an index.
+struct Entries<T>(Vec<Vec<Entry<T>>>);
+
+impl<T> Entries<T> {
+    fn len(&self) -> usize {
+        let last = self.0.last().map_or(0, Vec::len);
+        self.0.len().saturating_sub(1) * CHUNK + last
+    }
+
+    fn push(&mut self, entry: Entry<T>) -> u32 {
+        let index = self.len();
+        assert!(
+            index < NIL as usize,
+            "four thousand million timers are pending"
+        );
+        match self.0.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push(entry),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(entry);
+                self.0.push(chunk);
+            }
+        }
+        index as u32
+    }
+
+    fn get_mut(&mut self, index: u32) -> Option<&mut Entry<T>> {
+        let index = index as usize;
+        self.0.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
+    }
+}
+
+impl<T> Index<u32> for Entries<T> {
+    type Output = Entry<T>;
+
+    fn index(&self, index: u32) -> &Entry<T> {
+        &self.0[index as usize / CHUNK][index as usize % CHUNK]
+    }
+}
+
+impl<T> IndexMut<u32> for Entries<T> {
+    fn index_mut(&mut self, index: u32) -> &mut Entry<T> {
+        &mut self.0[index as usize / CHUNK][index as usize % CHUNK]
+    }
+}
+
 pub(crate) struct Wheel<T> {
     elapsed: u64,
     heads: [[u32; SLOTS]; LEVELS],
     occupied: [u64; LEVELS],
-    entries: Vec<Entry<T>>,
+    entries: Entries<T>,
     free: u32,
     pending: usize,
     first_generation: u32,
@@ -45,7 +98,7 @@ impl<T> Wheel<T> {
             elapsed: 0,
             heads: [[NIL; SLOTS]; LEVELS],
             occupied: [0; LEVELS],
-            entries: Vec::new(),
+            entries: Entries(Vec::new()),
             free: NIL,
             pending: 0,
             first_generation: 0,
@@ -66,14 +119,13 @@ impl<T> Wheel<T> {
                 generation: self.first_generation,
                 place: FREE,
                 value: None,
-            });
-            (self.entries.len() - 1) as u32
+            })
         } else {
             let index = self.free;
-            self.free = self.entries[index as usize].next;
+            self.free = self.entries[index].next;
             index
         };
-        let entry = &mut self.entries[index as usize];
+        let entry = &mut self.entries[index];
         entry.deadline = deadline;
         entry.value = Some(value);
         let generation = entry.generation;
@@ -84,28 +136,34 @@ impl<T> Wheel<T> {
 
     /// Takes a timer back. `None` when it has fired or was cancelled.
     pub(crate) fn cancel(&mut self, key: Key) -> Option<T> {
-        let entry = self.entries.get(key.index as usize)?;
-        if entry.generation != key.generation || entry.place == FREE {
-            return None;
-        }
+        self.get_mut(key)?;
         self.unlink(key.index);
         self.release(key.index)
     }
 
+    /// What a timer holds that has neither fired nor been cancelled.
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let entry = self.entries.get_mut(key.index)?;
+        if entry.generation != key.generation || entry.place == FREE {
+            return None;
+        }
+        entry.value.as_mut()
+    }
+
     fn link(&mut self, index: u32) {
-        let deadline = self.entries[index as usize].deadline;
+        let deadline = self.entries[index].deadline;
         let due = deadline.clamp(self.elapsed + 1, self.elapsed + REACH - 1);
         let digit = (63 - (due ^ self.elapsed).leading_zeros()) as usize / 6;
         // At the rim the highest digit may overflow into a seventh: it waits at the last level.
         let level = digit.min(LEVELS - 1);
         let slot = (due >> (6 * level)) as usize % SLOTS;
         let head = self.heads[level][slot];
-        let entry = &mut self.entries[index as usize];
+        let entry = &mut self.entries[index];
         entry.place = (level * SLOTS + slot) as u16;
         entry.previous = NIL;
         entry.next = head;
         if head != NIL {
-            self.entries[head as usize].previous = index;
+            self.entries[head].previous = index;
         }
         self.heads[level][slot] = index;
         self.occupied[level] |= 1 << slot;
@@ -117,13 +175,13 @@ impl<T> Wheel<T> {
             previous,
             place,
             ..
-        } = self.entries[index as usize];
+        } = self.entries[index];
         let (level, slot) = (place as usize / SLOTS, place as usize % SLOTS);
         if next != NIL {
-            self.entries[next as usize].previous = previous;
+            self.entries[next].previous = previous;
         }
         if previous != NIL {
-            self.entries[previous as usize].next = next;
+            self.entries[previous].next = next;
         } else {
             self.heads[level][slot] = next;
             if next == NIL {
@@ -134,13 +192,13 @@ impl<T> Wheel<T> {
 
     fn release(&mut self, index: u32) -> Option<T> {
         self.pending -= 1;
-        let entry = &mut self.entries[index as usize];
+        let entry = &mut self.entries[index];
         entry.generation = entry.generation.wrapping_add(1);
         entry.place = FREE;
         entry.next = self.free;
         self.free = index;
         let value = entry.value.take();
-        if self.pending == 0 && self.entries.capacity() > 65_536 {
+        if self.pending == 0 && self.entries.len() > KEPT_MAX {
             self.shrink();
         }
         value
@@ -149,14 +207,14 @@ impl<T> Wheel<T> {
     /// After a storm the memory goes back. A key from before must not match an entry from after, so
     /// generations go on from the highest.
     fn shrink(&mut self) {
-        let highest = self
-            .entries
-            .iter()
+        let chunks = self.entries.0.iter();
+        let highest = chunks
+            .flatten()
             .map(|entry| entry.generation)
             .max()
             .unwrap_or(0);
         self.first_generation = highest.wrapping_add(1);
-        self.entries = Vec::new();
+        self.entries = Entries(Vec::new());
         self.free = NIL;
     }
 
@@ -183,30 +241,35 @@ impl<T> Wheel<T> {
         })
     }
 
-    /// Moves to `now` and puts what is due into `due`, in the order of deadlines.
-    pub(crate) fn advance(&mut self, now: u64, due: &mut Vec<T>) {
-        while let Some((level, slot, when)) = self.next_slot() {
-            if when > now {
-                break;
-            }
-            self.elapsed = when;
-            let mut index = std::mem::replace(&mut self.heads[level][slot], NIL);
-            self.occupied[level] &= !(1 << slot);
-            // Lists are newest first; timers of one deadline fire in the order they were started.
-            let mut list = Vec::new();
-            while index != NIL {
-                list.push(index);
-                index = self.entries[index as usize].next;
-            }
-            for index in list.into_iter().rev() {
-                if self.entries[index as usize].deadline <= self.elapsed {
-                    due.extend(self.release(index));
-                } else {
-                    self.link(index);
-                }
+    /// Moves on by one slot at most, not beyond `now`, and puts what is due into `due` with its
+    /// deadline, in the order of deadlines. True when there may be more.
+    pub(crate) fn step(&mut self, now: u64, due: &mut Vec<(u64, T)>) -> bool {
+        let Some((level, slot, when)) = self.next_slot().filter(|&(_, _, when)| when <= now) else {
+            self.elapsed = self.elapsed.max(now);
+            return false;
+        };
+        self.elapsed = when;
+        let mut index = std::mem::replace(&mut self.heads[level][slot], NIL);
+        self.occupied[level] &= !(1 << slot);
+        // Lists are newest first; timers of one deadline fire in the order they were started, so
+        // the list is turned round in place.
+        let mut ordered = NIL;
+        while index != NIL {
+            let next = std::mem::replace(&mut self.entries[index].next, ordered);
+            ordered = index;
+            index = next;
+        }
+        while ordered != NIL {
+            let index = ordered;
+            ordered = self.entries[index].next;
+            let deadline = self.entries[index].deadline;
+            if deadline <= self.elapsed {
+                due.extend(self.release(index).map(|value| (deadline, value)));
+            } else {
+                self.link(index);
             }
         }
-        self.elapsed = self.elapsed.max(now);
+        true
     }
 }
 
@@ -217,17 +280,18 @@ mod tests {
 
     #[test]
     fn an_entry_is_small() {
-        assert!(size_of::<Entry<[usize; 2]>>() <= 56);
+        assert_eq!(size_of::<Entry<[usize; 3]>>(), 56);
+        assert_eq!(size_of::<Entry<crate::timer::Action>>(), 48);
     }
 
     #[test]
     fn a_deadline_in_the_past_fires_at_the_next_advance() {
         let mut wheel = Wheel::new();
         let mut due = Vec::new();
-        wheel.advance(1000, &mut due);
+        advance(&mut wheel, 1000, &mut due);
         wheel.insert(5, 'a');
         assert_eq!(wheel.next(), Some(1001));
-        wheel.advance(1001, &mut due);
+        advance(&mut wheel, 1001, &mut due);
         assert_eq!(due, ['a']);
     }
 
@@ -236,10 +300,28 @@ mod tests {
         let mut wheel = Wheel::new();
         let mut due = Vec::new();
         wheel.insert(REACH * 3, ());
-        wheel.advance(REACH * 2, &mut due);
+        advance(&mut wheel, REACH * 2, &mut due);
         assert!(due.is_empty());
-        wheel.advance(REACH * 3, &mut due);
+        advance(&mut wheel, REACH * 3, &mut due);
         assert_eq!(due.len(), 1);
+    }
+
+    fn advance<T>(wheel: &mut Wheel<T>, now: u64, due: &mut Vec<T>) {
+        let mut found = Vec::new();
+        while wheel.step(now, &mut found) {}
+        due.extend(found.into_iter().map(|(_, value)| value));
+    }
+
+    #[test]
+    fn a_storm_leaves_no_memory_and_no_key_behind() {
+        let mut wheel = Wheel::new();
+        let keys: Vec<Key> = (0..5_000).map(|n| wheel.insert(n, n)).collect();
+        for key in &keys {
+            assert!(wheel.cancel(*key).is_some());
+        }
+        assert_eq!(wheel.entries.len(), 0);
+        wheel.insert(7, 7);
+        assert!(keys.iter().all(|key| wheel.cancel(*key).is_none()));
     }
 
     proptest! {
@@ -266,7 +348,7 @@ mod tests {
                 }
                 now += step;
                 let mut due = Vec::new();
-                wheel.advance(now, &mut due);
+                advance(&mut wheel, now, &mut due);
                 prop_assert!(due.iter().all(|&deadline| deadline <= now));
                 fired.extend(due);
             }
