@@ -83,7 +83,7 @@ pub use vaxel_runtime::{
     ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Receive, ReceiveError,
     Recipient, RegisterError, ReplyTo, ReportContext, SendError, StashFull, SupervisorReport,
     System, SystemBuilder, Target, TaskError, Time, TimerRef, TrappedExit, TypeStats, Watchable,
-    time,
+    inspect, time,
 };
 pub use workers::{Workers, WorkersArgs};
 
