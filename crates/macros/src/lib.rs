@@ -16,6 +16,7 @@ mod actor;
 mod entry;
 mod message;
 mod options;
+mod simulated;
 
 use proc_macro::TokenStream;
 
@@ -70,6 +71,7 @@ use proc_macro::TokenStream;
 /// # Options
 /// * `mailbox = 256`: messages that may wait before senders are told that the mailbox is full;
 ///   any expression of type `Mailbox` is accepted too.
+/// * `debug = true`: inspection may show the state, which then needs `Debug`.
 /// * `crate = path`: where the generated code finds Vaxel, `::vaxel` by default.
 #[proc_macro_attribute]
 pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -99,6 +101,17 @@ pub fn message(item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(options.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Runs an async function as a test under many seeds; `vaxel-testkit` says what that means.
+///
+/// Options, which are the methods of `vaxel_testkit::Check`: `seeds`, `delays`, `steps_max`,
+/// `trace_lines`; and `crate = path`, `::vaxel_testkit` by default.
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    simulated::expand(options.into(), item.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

@@ -11,6 +11,7 @@ use super::signal::{self, Signal};
 use super::{Counted, Header};
 use crate::cell::future::Ran;
 use crate::exit_watch::ExitSlot;
+use crate::inspect::Trace;
 use crate::sync::fault;
 use crate::system::core::Core;
 use crate::worker::Worker;
@@ -38,6 +39,8 @@ pub(crate) struct Relations {
     pub(crate) links: Links,
     /// How a trapped exit is handled, once this incarnation has asked for them.
     pub(crate) deliver: Option<Deliver>,
+    /// Where the messages of this incarnation are noted.
+    pub(crate) trace: Option<Arc<Trace>>,
 }
 
 impl Relations {
@@ -80,6 +83,14 @@ impl Watcher {
                     tell(&watcher, down);
                 }
             }
+        }
+    }
+
+    /// Who watches, if it is an actor.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        match self {
+            Self::Actor { pid, .. } => Some(*pid),
+            Self::Future(_) => None,
         }
     }
 
@@ -150,6 +161,10 @@ impl<V> ById<V> {
             self.entries.retain(|entry| entry.1.is_some());
         }
         Some(value)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.entries.iter().filter_map(|entry| entry.1.as_ref())
     }
 
     fn retain(&mut self, keep: impl Fn(&V) -> bool) {
@@ -280,6 +295,13 @@ impl Links {
             Some(Link::Unlinking(_)) | None => return false,
         }
         true
+    }
+
+    /// Who is linked.
+    pub(crate) fn linked(&self) -> impl Iterator<Item = Pid> {
+        let few = self.few.iter().map(|(pid, link)| (pid, link));
+        let all = few.chain(&self.many);
+        all.filter_map(|(pid, link)| matches!(link, Link::Linked { .. }).then_some(*pid))
     }
 
     fn into_iter(self) -> impl Iterator<Item = (Pid, Link)> {

@@ -42,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) seats: Box<[Seat]>,
     seats_used: AtomicUsize,
     pub(crate) pids: Pids,
+    pub(crate) list_all: bool,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) timers: Timers,
@@ -76,6 +77,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) seed: u64,
     pub(crate) clock: Clock,
+    pub(crate) list_all: bool,
     pub(crate) watchdog: bool,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) around_worker: Option<AroundWorker>,
@@ -130,6 +132,7 @@ impl Core {
             sweeps_calls: settings.watchdog && !settings.clock.is_manual(),
             timers: Timers::new(&settings.clock),
             clock: settings.clock,
+            list_all: settings.list_all,
             watchdog: Watchdog::new(),
             types: RwLock::default(),
             flushers: RwLock::default(),
@@ -359,12 +362,17 @@ impl Core {
 
     // ---- the end
 
-    /// Stops the threads. A worker whose handler does not return is left behind; false then.
-    pub(crate) fn close(&self) -> bool {
+    /// Nothing new begins, and workers end when they look.
+    pub(crate) fn begin_close(&self) {
         self.closed.store(true, SeqCst);
         for seat in &self.seats {
             seat.unpark();
         }
+    }
+
+    /// Stops the threads. A worker whose handler does not return is left behind; false then.
+    pub(crate) fn close(&self) -> bool {
+        self.begin_close();
         self.timers.wake_thread();
         self.watchdog.wake_thread();
         let mut all = true;
