@@ -18,7 +18,7 @@ pub(crate) use started::StartSlot;
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::task::{Context, Poll};
 
 /// Tells a parent that an incarnation of a child is over. Exempt from the bound of its mailbox.
@@ -131,6 +131,16 @@ impl Child {
         let core = self.counted().header().table().core();
         core.restarts.fetch_add(1, Relaxed);
         request_restart(self.counted());
+    }
+
+    /// The pid that the next incarnation will have, told before it is started: to be asked for when
+    /// there is none, by who will start it.
+    pub fn next_pid(&self) -> Pid {
+        let header = self.counted().header();
+        // From here on the cell is one that has been prepared. Only the parent starts a child, so
+        // nobody else is told this pid of an incarnation that never comes.
+        header.signals.fetch_and(!cell::VACANT, AcqRel);
+        header.table().core().pids.ensure(self.counted().cell())
     }
 
     /// Starts the first incarnation of a [prepared](System::prepare_child) child. Call it once.

@@ -104,7 +104,7 @@ impl Supervisor {
             }
         };
         // The pid of the incarnation that begins here: its end is told from an earlier one's by it.
-        let pid = child.pid();
+        let pid = child.next_pid();
         if is_new {
             child.start();
         } else {

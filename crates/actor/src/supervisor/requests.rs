@@ -56,7 +56,7 @@ impl<A: Actor> Handler<StartChild<A>> for Supervisor {
                 return Err(refused.into());
             }
         };
-        let (pid, started) = (child.pid(), child.started());
+        let (pid, started) = (child.next_pid(), child.started());
         child.start();
         if let Some(member) = self.members.get_mut(id) {
             member.supervisor = AnySupervisor::of(&actor);
