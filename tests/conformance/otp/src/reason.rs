@@ -39,7 +39,10 @@ pub(crate) fn of_call<E: std::fmt::Debug>(error: &CallError<E>) -> String {
         CallError::Crashed(reason) => text(reason),
         CallError::Timeout => "timeout".to_owned(),
         CallError::Closed => "gone".to_owned(),
-        other => format!("{other:?}"),
+        other => match format!("{other:?}") {
+            cycle if cycle.starts_with("Cycle") => "cycle".to_owned(),
+            other => other,
+        },
     };
     format!("exit:{why}")
 }
