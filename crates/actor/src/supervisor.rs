@@ -11,11 +11,13 @@
 //! When a child ends, its [`Restart`] policy and the reason decide whether it is started again, and
 //! the strategy, whom that concerns:
 //!
-//! | strategy | who is started again | mail that waits |
+//! | strategy | who is started again | waiting mail |
 //! |---|---|---|
-//! | [`one_for_one`](Supervisor::one_for_one) | the child | waits for its successor |
-//! | [`one_for_all`](Supervisor::one_for_all) | all children: the others are stopped first | fails with the reason |
-//! | [`rest_for_one`](Supervisor::rest_for_one) | the child and those after it | fails with the reason |
+//! | [`one_for_one`](Supervisor::one_for_one) | the child | waits on |
+//! | [`one_for_all`](Supervisor::one_for_all) | all children | fails |
+//! | [`rest_for_one`](Supervisor::rest_for_one) | the child and those after it | fails |
+//!
+//! The others of a group are stopped first, from right to left.
 //!
 //! A restarted child keeps its address; its pid changes; monitors, timers and the message that
 //! crashed it belong to the incarnation that is over. In a group, mail was meant for a state that

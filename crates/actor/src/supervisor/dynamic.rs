@@ -8,8 +8,8 @@
 //! [template](super::simple_one_for_one).
 //!
 //! # Bounds
-//! `children_max` children, [`CHILDREN_MAX`](super::CHILDREN_MAX) unless told otherwise; one more is
-//! refused with [`StartChildError::TooManyChildren`](super::StartChildError).
+//! `children_max` children, [`CHILDREN_MAX`](super::CHILDREN_MAX) unless told otherwise; one more
+//! is refused with [`StartChildError::TooManyChildren`](super::StartChildError).
 
 mod builder;
 mod children;
