@@ -24,6 +24,11 @@ pub trait Actor: Sized + Send + 'static {
     /// How many messages may wait, and what happens beyond.
     const MAILBOX: Mailbox = Mailbox::bounded(Mailbox::DEFAULT_CAPACITY);
 
+    /// Whether calls that nobody waits for any more are dropped unhandled: the caller has gone, or
+    /// its deadline has passed. They are counted in
+    /// [`TypeStats::calls_expired`](crate::TypeStats). Default: no, every message is handled.
+    const SKIP_EXPIRED: bool = false;
+
     /// Makes the state. May await; mail waits meanwhile.
     ///
     /// # Errors

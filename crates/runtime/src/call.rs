@@ -5,6 +5,7 @@
 //! callee has ended or its mailbox is full. The node of the message carries the reply back, so a
 //! call costs one allocation.
 
+pub(crate) mod cycle;
 pub(crate) mod limit;
 pub(crate) mod pending;
 pub(crate) mod slot;
@@ -17,6 +18,8 @@ use crate::reference::{Refused, count_refused};
 use crate::timer::{Action, Key};
 use crate::worker::{self, Worker};
 use crate::{ExitReason, Handler, Message};
+use crate::types::Count;
+use cycle::CallCycle;
 use limit::Limit;
 use pending::{Entry, Sweepable, withdraw};
 use slot::{Left, Nudged, Published, Slot, Wait};
@@ -42,6 +45,10 @@ pub enum CallError<E = Infallible> {
     /// No reply within the limit. Whether the message was or will be handled is unknown.
     #[error("no reply in time; the outcome is unknown")]
     Timeout,
+    /// The call could never be answered: its callee waits, through others perhaps, for the caller.
+    /// The message waits in the callee's mailbox; whether it will be handled is unknown.
+    #[error("{0}")]
+    Cycle(CallCycle),
     /// The callee had ended, or ended in good order without handling the message.
     #[error("the called actor has ended")]
     Closed,
@@ -57,6 +64,7 @@ impl CallError {
             Self::Handler(never) => match never {},
             Self::Crashed(reason) => CallError::Crashed(reason),
             Self::Timeout => CallError::Timeout,
+            Self::Cycle(cycle) => CallError::Cycle(cycle),
             Self::Closed => CallError::Closed,
             Self::Full => CallError::Full,
         }
@@ -75,6 +83,23 @@ const LAZY_MIN: Duration = Duration::from_millis(100);
 /// The time limit begins when the call is first polled, or when the callee asks for it. It never
 /// ends early; it ends late by at most a millisecond, or by 6 ms where it is 100 ms or longer, and
 /// by the time the machine needs to run the caller.
+///
+/// # Deadlines
+/// A call that is made while another call is handled ends no later than that one: nobody waits for
+/// its answer then. So a deadline is carried along, through any number of actors, and
+/// [`cx.deadline()`](crate::Context::deadline) tells a handler how long anybody will wait for it.
+/// (Between calls of the same limit that have just begun, up to 6 ms may be missing.) An actor
+/// type may ask that calls nobody waits for are [skipped](crate::Actor::SKIP_EXPIRED).
+///
+/// # Cycles
+/// An actor that calls itself, or one that waits for it, could wait for ever. Such a call fails
+/// within some milliseconds with [`CallError::Cycle`], which names the actors; the others of
+/// the cycle go on. A cycle is reported only when every actor in it does nothing but wait for
+/// calls to others in it: one that also waits for a timer, for I/O or for anything else may yet go
+/// on by itself, and keeps its time limit. Of several calls awaited at once (joined or selected)
+/// all must be stuck; calls inside a combinator that has wakers of its own, and those handed to
+/// another task, are never reported. So are no calls from outside of actors. Cycles of more
+/// than a thousand actors end by their time limit.
 ///
 /// # Cancel safety
 /// Dropping a call gives up the answer; the message is handled all the same.
@@ -118,7 +143,28 @@ struct CallNode<M: Message> {
 /// First the message, then the outcome.
 union Data<M: Message> {
     message: ManuallyDrop<M>,
-    outcome: ManuallyDrop<Result<M::Reply, ExitReason>>,
+    outcome: ManuallyDrop<Result<M::Reply, Undone>>,
+}
+
+/// Why a call was not answered.
+enum Undone {
+    Ended(ExitReason),
+    /// It was skipped: nobody waited any more.
+    Expired,
+}
+
+impl From<Undone> for CallError {
+    fn from(undone: Undone) -> Self {
+        match undone {
+            Undone::Expired => Self::Timeout,
+            Undone::Ended(reason)
+                if reason.is_abnormal() && reason != ExitReason::NoProcess =>
+            {
+                Self::Crashed(reason)
+            }
+            Undone::Ended(_) => Self::Closed,
+        }
+    }
 }
 
 impl<M: Message> Call<M> {
@@ -134,6 +180,8 @@ impl<M: Message> Call<M> {
                 message: ManuallyDrop::new(message),
             }),
         })));
+        // SAFETY: the node is ours until it is pushed.
+        inherit(unsafe { &node.as_ref().head.limit }, to);
         let capacity = to.header().table().capacity;
         let limit = (capacity != u32::MAX).then_some(capacity);
         // SAFETY: we hold a reference, and the node is ours.
@@ -178,7 +226,9 @@ impl<M: Message> Call<M> {
     fn set_limit(&self, limit: Option<Duration>) {
         if let Ok(node) = &self.node {
             // SAFETY: the node lives until we let go.
-            unsafe { head(*node) }.limit.set(limit);
+            let own = unsafe { &head(*node).limit };
+            own.set(limit);
+            inherit(own, &self.target);
         }
     }
 
@@ -207,50 +257,94 @@ impl<M: Message> Call<M> {
         }
     }
 
-    /// The first poll that finds no outcome: a note for the sweeper, or a timer at once. True when
-    /// the limit is over.
+    /// The first poll that finds no outcome: a note for the sweeper, or a timer at once.
     #[inline]
-    fn begin_waiting(&mut self, node: NonNull<CallNode<M>>, waker: &Waker) -> bool {
+    fn begin_waiting(&mut self, node: NonNull<CallNode<M>>, waker: &Waker) -> Option<CallError> {
         let core = self.target.header().table().core;
         self.entry = worker::with_current(core, |worker| {
             worker.and_then(|worker| worker.note_call(node.cast()))
         });
         // SAFETY: the node lives until we let go.
-        if self.entry.is_none() || unsafe { head(node) }.limit.is_below(LAZY_MIN) {
+        if self.entry.is_none() {
             self.is_late = true;
-            return self.look_at_the_time(node, waker);
+            return self.look_around(node, waker);
         }
-        false
+        if unsafe { head(node) }.limit.is_below(LAZY_MIN) {
+            return self.look_at_the_time(node, waker, None);
+        }
+        None
     }
 
-    /// Starts the timer, or moves it to this waker. True when the limit is over.
+    /// The call has been waiting for a while: is there a reason not to go on?
     #[cold]
-    fn look_at_the_time(&mut self, node: NonNull<CallNode<M>>, waker: &Waker) -> bool {
+    fn look_around(&mut self, node: NonNull<CallNode<M>>, waker: &Waker) -> Option<CallError> {
+        let core = self.target.header().table().core;
+        worker::with_current(core, |worker| {
+            let Some((worker, subject)) = worker.and_then(|w| Some((w, w.subject()?))) else {
+                return self.look_at_the_time(node, waker, None);
+            };
+            // SAFETY: the subject's cell is being polled on this thread.
+            let verdict = unsafe { cycle::verdict(subject.cell, node.cast()) };
+            if let Some(cycle) = verdict {
+                return Some(CallError::Cycle(cycle));
+            }
+            let wakers_before = worker.exam.wakers();
+            let over = self.look_at_the_time(node, waker, subject.call);
+            if over.is_none() {
+                // SAFETY: as above.
+                unsafe { cycle::waits(worker, subject.cell, waker, &self.target, node.cast()) };
+                worker.exam.forget_wakers(wakers_before);
+            }
+            over
+        })
+    }
+
+    /// Starts the timer, or moves it to this waker.
+    fn look_at_the_time(
+        &mut self,
+        node: NonNull<CallNode<M>>,
+        waker: &Waker,
+        on_behalf: Option<NonNull<CallHead>>,
+    ) -> Option<CallError> {
         let core = self.target.header().table().core();
         let now = core.clock.now();
-        // SAFETY: the node lives until we let go.
-        let Some(deadline) = unsafe { head(node) }.limit.begin(now) else {
-            return false;
+        // SAFETY: the node lives until we let go, and the call that is being answered by the
+        // handler that polls us until that handler is done.
+        let limit = unsafe {
+            let limit = &head(node).limit;
+            let outer = on_behalf.and_then(|outer| (*outer.as_ptr()).limit.begin(now));
+            if let Some(outer) = outer {
+                limit.cap(outer);
+            }
+            limit
         };
+        let deadline = limit.begin(now)?;
         if now >= deadline {
-            return true;
+            return Some(CallError::Timeout);
         }
         if !self.timer.is_some_and(|key| core.timers.rewake(key, waker)) {
             self.timer = Some(core.timers.start(deadline, Action::Wake(waker.clone())));
         }
-        false
+        None
     }
 
-    /// Polls a call that has no outcome yet. True when its limit is over.
+    /// Polls a call that has no outcome yet. `Some`: it will not wait for one.
     #[inline]
-    fn wait(&mut self, node: NonNull<CallNode<M>>, waker: &Waker, late: bool) -> bool {
+    fn wait(
+        &mut self,
+        node: NonNull<CallNode<M>>,
+        waker: &Waker,
+        late: bool,
+    ) -> Option<CallError> {
         if self.is_late || late {
             self.is_late = true;
-            self.look_at_the_time(node, waker)
+            self.look_around(node, waker)
         } else if self.entry.is_none() {
             self.begin_waiting(node, waker)
+        } else if self.timer.is_some() {
+            self.look_at_the_time(node, waker, None)
         } else {
-            false
+            None
         }
     }
 }
@@ -279,25 +373,19 @@ impl<M: Message> Future for Call<M> {
         // SAFETY: the node lives until we let go.
         let slot = unsafe { &(*node.as_ptr()).head.slot };
         if let Wait::Waits { late } = slot.wait(cx.waker()) {
-            if !this.wait(node, cx.waker(), late) {
+            let Some(error) = this.wait(node, cx.waker(), late) else {
                 return Poll::Pending;
-            }
+            };
             if !slot.is_done() {
                 this.let_go();
-                return Poll::Ready(Err(CallError::Timeout));
+                return Poll::Ready(Err(error));
             }
         }
         this.stop_waiting(node);
         this.node = Err(None);
         // SAFETY: rule 2 of the slot: the node is ours, and we have just forgotten it.
         let outcome = unsafe { take_outcome(node) };
-        Poll::Ready(outcome.map_err(|reason| {
-            if reason.is_abnormal() && reason != ExitReason::NoProcess {
-                CallError::Crashed(reason)
-            } else {
-                CallError::Closed
-            }
-        }))
+        Poll::Ready(outcome.map_err(CallError::from))
     }
 }
 
@@ -313,7 +401,7 @@ impl<M: Message> Drop for Call<M> {
 /// # Safety
 /// The node is the caller's alone, and holds an outcome.
 #[inline]
-unsafe fn take_outcome<M: Message>(node: NonNull<CallNode<M>>) -> Result<M::Reply, ExitReason> {
+unsafe fn take_outcome<M: Message>(node: NonNull<CallNode<M>>) -> Result<M::Reply, Undone> {
     // SAFETY: what this needs is what the caller has promised.
     unsafe {
         let node = Box::from_raw(node.as_ptr());
@@ -334,7 +422,7 @@ struct Reply<M: Message>(NonNull<CallNode<M>>);
 
 impl<M: Message> Reply<M> {
     #[inline]
-    fn send(self, outcome: Result<M::Reply, ExitReason>) {
+    fn send(self, outcome: Result<M::Reply, Undone>) {
         let node = self.0;
         // SAFETY: the message has been taken out, and the outcome is ours to write until it is
         // published; rules 2 and 3 of the slot say whose the node is then.
@@ -356,7 +444,12 @@ impl<M: Message> Completion<M::Reply> for Reply<M> {
     }
 
     fn abandon(self, reason: &ExitReason) {
-        self.send(Err(reason.clone()));
+        self.send(Err(Undone::Ended(reason.clone())));
+    }
+
+    #[inline]
+    fn call(&self) -> Option<NonNull<CallHead>> {
+        Some(self.0.cast())
     }
 }
 
@@ -377,6 +470,12 @@ unsafe fn run_call<A: Handler<M>, M: Message>(
     worker: &Worker,
 ) -> Ran {
     let node = node.cast::<CallNode<M>>();
+    // SAFETY: S4: the node is ours until it is answered.
+    if A::SKIP_EXPIRED && unsafe { is_expired(head(node), worker) } {
+        // SAFETY: S4, S2: we own the cell.
+        unsafe { skip(cell, node, worker) };
+        return Ran::Ready;
+    }
     // SAFETY: S4; the message is taken once, here.
     unsafe {
         let message = ManuallyDrop::take(&mut (*(*node.as_ptr()).data.get()).message);
@@ -386,12 +485,49 @@ unsafe fn run_call<A: Handler<M>, M: Message>(
     }
 }
 
+/// Whether nobody waits for the answer any more.
+fn is_expired(call: &CallHead, worker: &Worker) -> bool {
+    let over = |moment| worker.core().clock.now() >= moment;
+    call.slot.is_gone() || call.limit.known().is_some_and(over)
+}
+
+/// Drops a call that nobody waits for.
+#[cold]
+unsafe fn skip<M: Message>(cell: NonNull<Header>, node: NonNull<CallNode<M>>, worker: &Worker) {
+    // SAFETY: what this needs is what the caller has promised.
+    unsafe {
+        drop_message(node);
+        cell.as_ref().table().count(Some(worker), Count::Expired, 1);
+    }
+    Reply(node).send(Err(Undone::Expired));
+}
+
+/// Drops the message of a call.
+///
+/// # Safety
+/// S4; the message was never taken.
+unsafe fn drop_message<M: Message>(node: NonNull<CallNode<M>>) {
+    // SAFETY: what this needs is what the caller has promised.
+    let message = unsafe { ManuallyDrop::take(&mut (*(*node.as_ptr()).data.get()).message) };
+    crate::panic::contain(|| drop(message));
+}
+
 unsafe fn drop_call<M: Message>(node: NonNull<Node>, reason: &ExitReason) {
     let node = node.cast::<CallNode<M>>();
     // SAFETY: S4; the message was never taken.
-    unsafe {
-        let message = ManuallyDrop::take(&mut (*(*node.as_ptr()).data.get()).message);
-        crate::panic::contain(|| drop(message));
-    }
+    unsafe { drop_message(node) };
     Reply(node).abandon(reason);
+}
+
+/// A call that is made while another one is handled ends no later than that one.
+#[inline]
+fn inherit(limit: &Limit, to: &Counted) {
+    worker::with_current(to.header().table().core, |worker| {
+        let Some(worker) = worker else { return };
+        if let Some(outer) = worker.subject().and_then(|subject| subject.call) {
+            // SAFETY: the handler that is being polled has not answered its call.
+            let outer = unsafe { &(*outer.as_ptr()).limit };
+            limit.inherit(outer, || worker.core().clock.now());
+        }
+    });
 }

@@ -19,6 +19,10 @@ pub struct Counters {
     pub mailbox_full: u64,
     /// Messages given back because the actor had ended.
     pub dead_letters: u64,
+    /// Calls that failed because they closed a cycle.
+    pub call_cycles: u64,
+    /// Calls that were not handled because nobody waited for the answer any more.
+    pub calls_expired: u64,
     /// Workers that the watchdog found stuck.
     pub handlers_stuck: u64,
     /// Worker threads that exist now, spares included.
@@ -44,6 +48,8 @@ impl Counters {
             ("restarts", self.restarts),
             ("mailbox_full", self.mailbox_full),
             ("dead_letters", self.dead_letters),
+            ("call_cycles", self.call_cycles),
+            ("calls_expired", self.calls_expired),
             ("handlers_stuck", self.handlers_stuck),
             ("workers", self.workers),
             ("workers_parked", self.workers_parked),

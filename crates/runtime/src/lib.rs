@@ -87,6 +87,7 @@ mod watchdog;
 mod worker;
 
 pub use actor::{Actor, Handler, Mailbox, Message};
+pub use call::cycle::CallCycle;
 pub use call::{CALL_TIMEOUT, Call, CallError};
 pub use child::{Child, ChildExit, Started};
 pub use clock::Time;

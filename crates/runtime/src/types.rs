@@ -34,6 +34,7 @@ struct Shard {
     freed: AtomicU64,
     messages: AtomicU64,
     crashes: AtomicU64,
+    expired: AtomicU64,
 }
 
 /// What is counted per type.
@@ -44,6 +45,7 @@ pub(crate) enum Count {
     Freed,
     Messages,
     Crashes,
+    Expired,
 }
 
 impl TypeTable {
@@ -75,6 +77,7 @@ impl TypeTable {
             Count::Freed => &shard.freed,
             Count::Messages => &shard.messages,
             Count::Crashes => &shard.crashes,
+            Count::Expired => &shard.expired,
         };
         if worker.is_some() {
             // Only the worker of this seat writes here: no read-modify-write needed.
@@ -106,6 +109,7 @@ impl TypeTable {
             spawned,
             messages: self.sum(|shard| &shard.messages),
             crashes: self.sum(|shard| &shard.crashes),
+            calls_expired: self.sum(|shard| &shard.expired),
             cell_bytes: self.layout.size(),
         }
     }
@@ -126,6 +130,9 @@ pub struct TypeStats {
     pub messages: u64,
     /// Incarnations that ended by a panic.
     pub crashes: u64,
+    /// Calls that were not handled because nobody waited for the answer any more; see
+    /// [`Actor::SKIP_EXPIRED`].
+    pub calls_expired: u64,
     /// Bytes of one cell, state included, before the allocator rounds up.
     pub cell_bytes: usize,
 }

@@ -10,6 +10,7 @@ use super::node::state_of;
 use super::turn::{Turn, reverse};
 use super::word::Released;
 use super::{ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, Phase, RESTART};
+use crate::call::cycle;
 use crate::child::ChildExit;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -136,6 +137,8 @@ pub(crate) unsafe fn end_incarnation(
     let header = unsafe { cell.as_ref() };
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
         header.side_or_new().future = null_mut();
+        // SAFETY: S2, we own the cell.
+        unsafe { cycle::resumed(cell) };
         // SAFETY: the attached block is ours and detached.
         unsafe { future::abandon(block, reason) };
     }

@@ -16,6 +16,8 @@ pub(crate) struct Side {
     pub(crate) future: *mut Block,
     /// Why the actor stops, when it is not `Normal`.
     pub(crate) exit: Option<ExitReason>,
+    /// What is known of calls that the suspended handler has been waiting for.
+    pub(crate) waits: crate::call::cycle::Waits,
     pub(crate) relations: Option<Box<Relations>>,
     pub(crate) supervision: Option<Box<Supervision>>,
 }
@@ -25,6 +27,7 @@ impl Default for Side {
         Self {
             future: null_mut(),
             exit: None,
+            waits: crate::call::cycle::Waits::default(),
             relations: None,
             supervision: None,
         }

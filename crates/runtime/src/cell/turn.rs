@@ -6,6 +6,7 @@ use super::node::Node;
 use super::word::Released;
 use super::{CLOSE, FAIL_MAIL, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
 use crate::ExitReason;
+use crate::call::cycle;
 use crate::types::Count;
 use crate::worker::Worker;
 use std::ptr::{NonNull, null_mut};
@@ -159,6 +160,9 @@ unsafe fn resume(
 ) -> Option<Turn> {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
+    // Before the wake is forgotten, by which others see that this actor is not stuck.
+    // SAFETY: S2, we own the cell.
+    let examine = unsafe { cycle::resumed(cell) };
     // In this order: a wake that is forgotten here may be the one of a kill.
     let woken = header.word.begin_poll();
     let killed = header.signals.load(Relaxed) & KILL != 0;
@@ -176,7 +180,13 @@ unsafe fn resume(
     }
     worker.begin_resume(header);
     // SAFETY: owner; the block is attached to this cell.
-    let ran = unsafe { worker.poll(cell, block) };
+    let ran = unsafe {
+        if examine {
+            cycle::examine(cell, worker, block)
+        } else {
+            worker.poll(cell, block)
+        }
+    };
     worker.end_message();
     if ran == Ran::Pending {
         return Some(suspend(header));

@@ -195,6 +195,11 @@ impl StateWord {
         }
     }
 
+    /// Whether the owner has been told to look: by a waker, or by a signal.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.0.load(Acquire) & (WOKEN | DEAD) != 0
+    }
+
     /// A signal was set: makes sure that a worker looks at it. True when the caller must enqueue
     /// the cell.
     pub(crate) fn poke(&self) -> bool {

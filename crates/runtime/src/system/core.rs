@@ -1,5 +1,6 @@
 //! The engine room of a system: queues, seats, tables, threads.
 
+use crate::call::cycle::Waiting;
 use crate::cell::Header;
 use crate::cell::end::end_incarnation;
 use crate::choice::Choice;
@@ -45,6 +46,7 @@ pub(crate) struct Core {
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) timers: Timers,
+    pub(crate) waiting: Waiting,
     pub(crate) watchdog: Watchdog,
     /// Somebody looks after calls that wait for long. Not so on a manual clock, where a limit must
     /// begin at the moment at which the call does.
@@ -126,6 +128,7 @@ impl Core {
             },
             names: Names::default(),
             sweeps_calls: settings.watchdog && !settings.clock.is_manual(),
+            waiting: Waiting::default(),
             timers: Timers::new(&settings.clock),
             clock: settings.clock,
             watchdog: Watchdog::new(),
@@ -212,9 +215,11 @@ impl Core {
             actors_spawned: sum(|stats| stats.spawned),
             messages: sum(|stats| stats.messages),
             crashes: sum(|stats| stats.crashes),
+            calls_expired: sum(|stats| stats.calls_expired),
             restarts: self.restarts.load(Relaxed),
             mailbox_full: self.mailbox_full.load(Relaxed),
             dead_letters: self.dead_letters.load(Relaxed),
+            call_cycles: self.waiting.cycles(),
             handlers_stuck: self.watchdog.stuck.load(Relaxed),
             workers: seats.iter().filter(|seat| seat.taken.load(Relaxed)).count() as u64,
             workers_parked: self.idle.parked_count() as u64,

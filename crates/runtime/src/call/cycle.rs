@@ -1,0 +1,333 @@
+//! Call cycles: actors that wait for each other.
+//!
+//! Only calls that have been waiting for a while get here, so the calls that are answered at once
+//! pay nothing.
+//!
+//! # Protocol
+//! 1. A call that has been waiting for some milliseconds asks that the handler which polls it be
+//!    *examined*: polled once more, with wakers that count their clones. A future that is pending
+//!    must clone a waker it has not seen, so afterwards it is known whether the handler waits for
+//!    anything but calls.
+//! 2. If it waits for calls alone, the actor enters its callees into the table, and looks whether
+//!    everybody it waits for, directly and through others, is in the table too and has not been
+//!    woken. Then nobody among them can ever run again but by a time limit or a kill. All of that
+//!    happens under the lock of the table.
+//! 3. An actor leaves the table before it is polled again, and before its wake is forgotten. So an
+//!    actor that is in the table and is not woken has not run since it entered.
+//! 4. The last one to enter finds the cycle, if it is part of it, and its own call fails; it leaves
+//!    the table, so nobody else finds the same cycle.
+
+use super::CallHead;
+use crate::Pid;
+use crate::cell::future::{Block, Ran};
+use crate::cell::{Counted, EXAMINING, Header, WAKER};
+use crate::worker::Worker;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+/// Actors that one look at the table visits; a larger cycle ends by its time limits.
+const VISITS_MAX: usize = 1024;
+/// Polls that are not examined after handlers were found to wait for other things too: doubled each
+/// time up to this.
+const SKIPS_MAX: u8 = 63;
+
+/// Who waits for whom in a call cycle: each for the next, the last for the first.
+///
+/// It reads `call cycle: app::Till<0.3.1> → app::Bank "bank"<0.4.1> → app::Till<0.3.1>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallCycle(Arc<[Member]>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Member {
+    pid: Pid,
+    type_name: &'static str,
+    name: Option<Arc<str>>,
+}
+
+impl CallCycle {
+    /// The incarnations, beginning with the one whose call failed.
+    pub fn pids(&self) -> impl ExactSizeIterator<Item = Pid> + '_ {
+        self.0.iter().map(|member| member.pid)
+    }
+}
+
+impl fmt::Display for CallCycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("call cycle: ")?;
+        for member in self.0.iter().chain(self.0.first()) {
+            f.write_str(member.type_name)?;
+            if let Some(name) = &member.name {
+                write!(f, " {name:?}")?;
+            }
+            write!(f, "{}", member.pid)?;
+            if !std::ptr::eq(member, &raw const self.0[0]) {
+                f.write_str(" → ")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CallCycle {}
+
+/// What a suspended cell keeps of all this. Owner only (S2).
+#[derive(Default)]
+pub(crate) struct Waits {
+    entered: bool,
+    examine: bool,
+    skip: u8,
+    skips: u8,
+    verdict: Option<Verdict>,
+}
+
+struct Verdict {
+    call: NonNull<CallHead>,
+    cycle: CallCycle,
+}
+
+/// The table.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    entries: Mutex<HashMap<NonNull<Header>, Vec<Counted>>>,
+    cycles: AtomicU64,
+}
+
+// SAFETY: a cell in the table is suspended and leaves it before it can be freed; what is read of it
+// is its word and its type.
+unsafe impl Send for Waiting {}
+// SAFETY: as above; the table is behind a lock.
+unsafe impl Sync for Waiting {}
+
+/// What an examination finds, on the worker that makes it.
+#[derive(Default)]
+pub(crate) struct Exam {
+    runs: Cell<bool>,
+    /// Clones of the waker that are not those of calls.
+    wakers: Cell<u32>,
+    calls: RefCell<Vec<(Counted, NonNull<CallHead>)>>,
+}
+
+impl Exam {
+    pub(crate) fn wakers(&self) -> u32 {
+        self.wakers.get()
+    }
+
+    pub(crate) fn forget_wakers(&self, before: u32) {
+        self.wakers.set(before);
+    }
+
+    /// A waker of an examined handler has been cloned on this thread.
+    pub(crate) fn cloned(&self) {
+        self.wakers.set(self.wakers.get() + 1);
+    }
+}
+
+/// A call that has been waiting for a while has just been polled.
+///
+/// # Safety
+/// The cell is being polled on this thread, by this worker.
+pub(crate) unsafe fn waits(
+    worker: &Worker,
+    cell: NonNull<Header>,
+    waker: &Waker,
+    target: &Counted,
+    call: NonNull<CallHead>,
+) {
+    let ours = waker.data() == cell.as_ptr().cast_const().cast();
+    if worker.exam.runs.get() {
+        if ours && std::ptr::eq(waker.vtable(), &EXAMINING) {
+            let mut calls = worker.exam.calls.borrow_mut();
+            calls.push((target.clone(), call));
+        }
+    } else if ours && std::ptr::eq(waker.vtable(), &WAKER) {
+        // SAFETY: S2, we are inside a poll of the cell.
+        let waits = unsafe { &mut cell.as_ref().side_or_new().waits };
+        if waits.skip > 0 {
+            waits.skip -= 1;
+        } else if !waits.examine {
+            waits.examine = true;
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// The call that must fail, if this is the one.
+///
+/// # Safety
+/// The cell is being polled on this thread.
+pub(crate) unsafe fn verdict(cell: NonNull<Header>, call: NonNull<CallHead>) -> Option<CallCycle> {
+    // SAFETY: S2, we are inside a poll of the cell.
+    let waits = unsafe { &mut cell.as_ref().side()?.waits };
+    let verdict = waits.verdict.take_if(|verdict| verdict.call == call)?;
+    Some(verdict.cycle)
+}
+
+/// A suspended handler is about to be polled again, or dropped: rule 3. True when it is to be
+/// examined.
+///
+/// # Safety
+/// Owner only.
+#[inline]
+pub(crate) unsafe fn resumed(cell: NonNull<Header>) -> bool {
+    // SAFETY: S2, we own the cell.
+    let header = unsafe { cell.as_ref() };
+    let Some(waits) = header.side().map(|side| &mut side.waits) else {
+        return false;
+    };
+    if std::mem::take(&mut waits.entered) {
+        header.table().core().waiting.leave(cell);
+    }
+    std::mem::take(&mut waits.examine)
+}
+
+/// Polls a suspended handler, finds out what it waits for, and whether that is a cycle.
+///
+/// # Safety
+/// Owner only; the block is attached to this cell.
+#[cold]
+pub(crate) unsafe fn examine(
+    cell: NonNull<Header>,
+    worker: &Worker,
+    block: NonNull<Block>,
+) -> Ran {
+    let exam = &worker.exam;
+    // A panic in an earlier examination has left its notes behind.
+    exam.calls.borrow_mut().clear();
+    exam.wakers.set(0);
+    exam.runs.set(true);
+    struct Over<'a>(&'a Exam);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.runs.set(false);
+        }
+    }
+    let over = Over(exam);
+    // SAFETY: what this needs is what the caller has promised.
+    let ran = unsafe { worker.poll_with(cell, block, &EXAMINING) };
+    drop(over);
+    // SAFETY: S2, we own the cell.
+    let header = unsafe { cell.as_ref() };
+    let waits = &mut header.side_or_new().waits;
+    waits.verdict = None;
+    let calls = std::mem::take(&mut *exam.calls.borrow_mut());
+    if ran == Ran::Ready || calls.is_empty() {
+        return ran;
+    }
+    if exam.wakers() > 0 {
+        waits.skips = (waits.skips * 2 + 1).min(SKIPS_MAX);
+        waits.skip = waits.skips;
+        return ran;
+    }
+    let targets = calls.iter().map(|(target, _)| target.clone()).collect();
+    waits.entered = true;
+    if let Some((first, cycle)) = worker.core().waiting.enter(cell, targets) {
+        waits.verdict = Some(Verdict {
+            call: calls[first].1,
+            cycle,
+        });
+        // SAFETY: S2, we own the cell; it leaves the table.
+        unsafe { resumed(cell) };
+        // Our own waker, so that the call is polled again.
+        header.word.poke();
+    }
+    ran
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, HashMap<NonNull<Header>, Vec<Counted>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn cycles(&self) -> u64 {
+        self.cycles.load(Relaxed)
+    }
+
+    fn leave(&self, cell: NonNull<Header>) {
+        let targets = self.lock().remove(&cell);
+        // Outside the lock: one of them may be the last reference to an actor.
+        drop(targets);
+    }
+
+    /// Rule 2. The index of the call that is part of a cycle, and the cycle.
+    fn enter(&self, cell: NonNull<Header>, targets: Vec<Counted>) -> Option<(usize, CallCycle)> {
+        let mut entries = self.lock();
+        let before = entries.insert(cell, targets);
+        debug_assert!(before.is_none(), "rule 3");
+        let stuck = Stuck::find(&entries, cell)?;
+        let (first, members) = stuck.path_back(&entries)?;
+        self.cycles.fetch_add(1, Relaxed);
+        let members = members.into_iter().map(describe).collect();
+        Some((first, CallCycle(members)))
+    }
+}
+
+/// Everybody an actor waits for, all of them stuck; who waits for them comes with each.
+struct Stuck {
+    root: NonNull<Header>,
+    reached: Vec<NonNull<Header>>,
+    waited_for_by: HashMap<NonNull<Header>, NonNull<Header>>,
+}
+
+impl Stuck {
+    fn find(entries: &HashMap<NonNull<Header>, Vec<Counted>>, root: NonNull<Header>) -> Option<Self> {
+        let mut stuck = Self {
+            root,
+            reached: vec![root],
+            waited_for_by: HashMap::new(),
+        };
+        let mut next = 0;
+        while let Some(&cell) = stuck.reached.get(next) {
+            next += 1;
+            for target in entries.get(&cell)?.iter().map(Counted::cell) {
+                if let std::collections::hash_map::Entry::Vacant(entry) =
+                    stuck.waited_for_by.entry(target)
+                {
+                    entry.insert(cell);
+                    if target != root {
+                        stuck.reached.push(target);
+                    }
+                }
+            }
+            if stuck.reached.len() > VISITS_MAX {
+                return None;
+            }
+        }
+        // SAFETY: cells in the table live, and all that were reached are in it.
+        let is_woken = |cell: &NonNull<Header>| unsafe { cell.as_ref() }.word.is_woken();
+        (!stuck.reached.iter().any(is_woken)).then_some(stuck)
+    }
+
+    /// The way from the root back to itself: the index of its first step, and the actors.
+    fn path_back(
+        &self,
+        entries: &HashMap<NonNull<Header>, Vec<Counted>>,
+    ) -> Option<(usize, Vec<NonNull<Header>>)> {
+        let mut path = vec![*self.waited_for_by.get(&self.root)?];
+        while let Some(&last) = path.last()
+            && last != self.root
+        {
+            path.push(*self.waited_for_by.get(&last)?);
+        }
+        path.reverse();
+        let second = path.get(1).copied().unwrap_or(self.root);
+        let first = entries.get(&self.root)?.iter();
+        let first = first.map(Counted::cell).position(|cell| cell == second)?;
+        Some((first, path))
+    }
+}
+
+fn describe(cell: NonNull<Header>) -> Member {
+    // SAFETY: cells in the table live.
+    let header = unsafe { cell.as_ref() };
+    let core = header.table().core();
+    Member {
+        pid: core.pids.ensure(cell),
+        type_name: header.table().name,
+        name: core.names.of(cell),
+    }
+}
