@@ -106,12 +106,11 @@ fn stripe_of_thread() -> usize {
     thread_local! {
         static MINE: Cell<Option<usize>> = const { Cell::new(None) };
     }
-    let stripe = worker::seat_of_thread().unwrap_or_else(|| {
+    worker::seat_of_thread().unwrap_or_else(|| {
         let mine = MINE.get().unwrap_or_else(|| NEXT.fetch_add(1, Relaxed));
         MINE.set(Some(mine));
         mine
-    });
-    stripe
+    })
 }
 
 impl Timers {
