@@ -16,9 +16,9 @@ use crate::cell::word::Pushed;
 use crate::cell::{self, Counted, Header};
 use crate::reference::{Refused, count_refused};
 use crate::timer::{Action, Key};
+use crate::types::Count;
 use crate::worker::{self, Worker};
 use crate::{ExitReason, Handler, Message};
-use crate::types::Count;
 use cycle::CallCycle;
 use limit::Limit;
 use pending::{Entry, Sweepable, withdraw};
@@ -157,9 +157,7 @@ impl From<Undone> for CallError {
     fn from(undone: Undone) -> Self {
         match undone {
             Undone::Expired => Self::Timeout,
-            Undone::Ended(reason)
-                if reason.is_abnormal() && reason != ExitReason::NoProcess =>
-            {
+            Undone::Ended(reason) if reason.is_abnormal() && reason != ExitReason::NoProcess => {
                 Self::Crashed(reason)
             }
             Undone::Ended(_) => Self::Closed,
@@ -330,12 +328,7 @@ impl<M: Message> Call<M> {
 
     /// Polls a call that has no outcome yet. `Some`: it will not wait for one.
     #[inline]
-    fn wait(
-        &mut self,
-        node: NonNull<CallNode<M>>,
-        waker: &Waker,
-        late: bool,
-    ) -> Option<CallError> {
+    fn wait(&mut self, node: NonNull<CallNode<M>>, waker: &Waker, late: bool) -> Option<CallError> {
         if self.is_late || late {
             self.is_late = true;
             self.look_around(node, waker)

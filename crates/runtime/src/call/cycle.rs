@@ -190,11 +190,7 @@ pub(crate) unsafe fn resumed(cell: NonNull<Header>) -> bool {
 /// # Safety
 /// Owner only; the block is attached to this cell.
 #[cold]
-pub(crate) unsafe fn examine(
-    cell: NonNull<Header>,
-    worker: &Worker,
-    block: NonNull<Block>,
-) -> Ran {
+pub(crate) unsafe fn examine(cell: NonNull<Header>, worker: &Worker, block: NonNull<Block>) -> Ran {
     let exam = &worker.exam;
     // A panic in an earlier examination has left its notes behind.
     exam.calls.borrow_mut().clear();
@@ -274,7 +270,10 @@ struct Stuck {
 }
 
 impl Stuck {
-    fn find(entries: &HashMap<NonNull<Header>, Vec<Counted>>, root: NonNull<Header>) -> Option<Self> {
+    fn find(
+        entries: &HashMap<NonNull<Header>, Vec<Counted>>,
+        root: NonNull<Header>,
+    ) -> Option<Self> {
         let mut stuck = Self {
             root,
             reached: vec![root],

@@ -56,7 +56,6 @@ impl Limit {
     }
 
     /// Not later than this moment.
-    #[cfg(test)]
     pub(crate) fn cap(&self, moment: Time) {
         self.cap.fetch_min(moment.0, Relaxed);
     }

@@ -171,6 +171,11 @@ impl Slot {
 
     // ---- the replier
 
+    /// Whether nobody waits for the outcome any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state.load(Relaxed) & GONE != 0
+    }
+
     /// The outcome has been written. After `Wake` and `Quiet` the node must not be touched.
     #[inline]
     pub(crate) fn publish(&self) -> Published {
