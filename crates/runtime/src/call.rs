@@ -14,7 +14,9 @@ use crate::cell::future::{Completion, Ran, drive};
 use crate::cell::node::{Node, Operations, state_of};
 use crate::cell::word::Pushed;
 use crate::cell::{self, Counted, Header};
-use crate::reference::{Refused, count_refused};
+use crate::mailbox::room::{Entered, Ticket};
+use crate::mailbox::{NO_ROOM, OnFull};
+use crate::reference::count_dead_letter;
 use crate::timer::{Action, Key};
 use crate::types::Count;
 use crate::worker::{self, Worker};
@@ -52,7 +54,8 @@ pub enum CallError<E = Infallible> {
     /// The callee had ended, or ended in good order without handling the message.
     #[error("the called actor has ended")]
     Closed,
-    /// The callee's mailbox was at its bound; nothing was sent.
+    /// The callee's mailbox had no room within the limit, or gave this message up for newer ones
+    /// (see [`OnFull`](crate::OnFull)). The message was not handled.
     #[error("the called actor's mailbox is full")]
     Full,
 }
@@ -108,6 +111,8 @@ pub struct Call<M: Message> {
     node: Result<NonNull<CallNode<M>>, Option<CallError>>,
     target: Counted,
     timer: Option<Key>,
+    /// The message waits for room.
+    ticket: Option<Ticket>,
     /// Where a worker has taken note of this call.
     entry: Option<NonNull<Entry<CallHead>>>,
     /// The call looks at the time itself.
@@ -151,12 +156,15 @@ enum Undone {
     Ended(ExitReason),
     /// It was skipped: nobody waited any more.
     Expired,
+    /// It was dropped to make room.
+    NoRoom,
 }
 
 impl From<Undone> for CallError {
     fn from(undone: Undone) -> Self {
         match undone {
             Undone::Expired => Self::Timeout,
+            Undone::NoRoom => Self::Full,
             Undone::Ended(reason) if reason.is_abnormal() && reason != ExitReason::NoProcess => {
                 Self::Crashed(reason)
             }
@@ -183,25 +191,24 @@ impl<M: Message> Call<M> {
         let capacity = to.header().table().capacity;
         let limit = (capacity != u32::MAX).then_some(capacity);
         // SAFETY: we hold a reference, and the node is ours.
-        let refused = match unsafe { cell::push(to.cell(), node.cast(), limit) } {
-            Pushed::Schedule | Pushed::Queued => None,
-            Pushed::Full => Some((Refused::Full, CallError::Full)),
-            Pushed::Dead => Some((Refused::Closed, CallError::Closed)),
+        let sent = match unsafe { cell::push(to.cell(), node.cast(), limit) } {
+            Pushed::Schedule | Pushed::Queued => Ok(None),
+            // SAFETY: the node is ours, with its message in it.
+            Pushed::Full => unsafe { wait_for_room(to, node) },
+            Pushed::Dead => Err(CallError::Closed),
         };
-        let node = match refused {
-            None => Ok(node),
-            Some((refused, error)) => {
-                count_refused(to, refused);
+        let (node, ticket) = match sent {
+            Ok(ticket) => (Ok(node), ticket),
+            Err(error) => {
+                count_dead_letter(to);
                 // SAFETY: a refused node stays ours, with its message in it.
-                unsafe {
-                    ManuallyDrop::drop(&mut (*node.as_ref().data.get()).message);
-                    drop(Box::from_raw(node.as_ptr()));
-                }
-                Err(Some(error))
+                unsafe { drop_unsent(node) };
+                (Err(Some(error)), None)
             }
         };
         Self {
             node,
+            ticket,
             target: to.clone(),
             timer: None,
             entry: None,
@@ -242,17 +249,30 @@ impl<M: Message> Call<M> {
         }
     }
 
-    fn let_go(&mut self) {
+    /// Gives up. True when the message has never reached the mailbox.
+    fn let_go(&mut self) -> bool {
         let Ok(node) = std::mem::replace(&mut self.node, Err(None)) else {
-            return;
+            return false;
         };
         self.stop_waiting(node);
+        if let Some(ticket) = self.ticket.take() {
+            let room = &self.target.header().table().core().room;
+            if room.withdraw(&self.target, ticket).is_some() {
+                // SAFETY: nobody else knows the node; its waker goes first.
+                unsafe {
+                    head(node).slot.leave();
+                    drop_unsent(node);
+                }
+                return true;
+            }
+        }
         // SAFETY: rule 3 of the slot: a node with an outcome is ours, and it was not taken.
         unsafe {
             if head(node).slot.leave() == Left::Outcome {
                 drop_with_outcome(node);
             }
         }
+        false
     }
 
     /// The first poll that finds no outcome: a note for the sweeper, or a timer at once.
@@ -265,7 +285,7 @@ impl<M: Message> Call<M> {
         // SAFETY: the node lives until we let go.
         if self.entry.is_none() {
             self.is_late = true;
-            return self.look_around(node, waker);
+            return self.look_around(node, waker, true);
         }
         if unsafe { head(node) }.limit.is_below(LAZY_MIN) {
             return self.look_at_the_time(node, waker, None);
@@ -275,7 +295,12 @@ impl<M: Message> Call<M> {
 
     /// The call has been waiting for a while: is there a reason not to go on?
     #[cold]
-    fn look_around(&mut self, node: NonNull<CallNode<M>>, waker: &Waker) -> Option<CallError> {
+    fn look_around(
+        &mut self,
+        node: NonNull<CallNode<M>>,
+        waker: &Waker,
+        fresh: bool,
+    ) -> Option<CallError> {
         let core = self.target.header().table().core;
         worker::with_current(core, |worker| {
             let Some((worker, subject)) = worker.and_then(|w| Some((w, w.subject()?))) else {
@@ -286,7 +311,9 @@ impl<M: Message> Call<M> {
             if let Some(cycle) = verdict {
                 return Some(CallError::Cycle(cycle));
             }
-            let wakers_before = worker.exam.wakers();
+            // The slot has just cloned the waker, unless it had it before.
+            let cloned = u32::from(fresh && cycle::is_examined(waker));
+            let wakers_before = worker.exam.wakers().saturating_sub(cloned);
             let over = self.look_at_the_time(node, waker, subject.call);
             if over.is_none() {
                 // SAFETY: as above.
@@ -328,10 +355,16 @@ impl<M: Message> Call<M> {
 
     /// Polls a call that has no outcome yet. `Some`: it will not wait for one.
     #[inline]
-    fn wait(&mut self, node: NonNull<CallNode<M>>, waker: &Waker, late: bool) -> Option<CallError> {
-        if self.is_late || late {
+    fn wait(
+        &mut self,
+        node: NonNull<CallNode<M>>,
+        waker: &Waker,
+        late: bool,
+        fresh: bool,
+    ) -> Option<CallError> {
+        if self.is_late || late || cycle::is_examined(waker) {
             self.is_late = true;
-            self.look_around(node, waker)
+            self.look_around(node, waker, fresh)
         } else if self.entry.is_none() {
             self.begin_waiting(node, waker)
         } else if self.timer.is_some() {
@@ -339,6 +372,56 @@ impl<M: Message> Call<M> {
         } else {
             None
         }
+    }
+}
+
+/// A call has found the state word at its limit. The node stays the caller's in case of an error.
+///
+/// # Safety
+/// The node is the caller's, with its message in it.
+#[cold]
+unsafe fn wait_for_room<M: Message>(
+    to: &Counted,
+    node: NonNull<CallNode<M>>,
+) -> Result<Option<Ticket>, CallError> {
+    let table = to.header().table();
+    let sent = |sent: bool| {
+        if sent {
+            Ok(None)
+        } else {
+            Err(CallError::Closed)
+        }
+    };
+    if let OnFull::DropOldest | OnFull::KeepNewest = table.mailbox.policy() {
+        // SAFETY: by the caller's word.
+        let key = unsafe { (*(*node.as_ptr()).data.get()).message.key() };
+        let key = key.filter(|_| table.mailbox.policy() == OnFull::KeepNewest);
+        return sent(table.core().rings.push(to, node.cast(), key));
+    }
+    loop {
+        match table.core().room.enter(to, node.cast(), false) {
+            Entered::Waits(ticket) => return Ok(Some(ticket)),
+            Entered::Dead => return sent(false),
+            Entered::Room => {}
+        }
+        // SAFETY: we hold a reference, and the node is ours.
+        match unsafe { cell::push(to.cell(), node.cast(), Some(table.capacity)) } {
+            Pushed::Schedule | Pushed::Queued => return sent(true),
+            Pushed::Dead => return sent(false),
+            Pushed::Full => {}
+        }
+    }
+}
+
+/// Frees a node with the message that was never sent.
+///
+/// # Safety
+/// The node is the caller's, with its message in it.
+unsafe fn drop_unsent<M: Message>(node: NonNull<CallNode<M>>) {
+    // SAFETY: what this needs is what the caller has promised.
+    unsafe {
+        drop_message(node);
+        drop(Box::from_raw(node.as_ptr()));
     }
 }
 
@@ -365,13 +448,15 @@ impl<M: Message> Future for Call<M> {
         };
         // SAFETY: the node lives until we let go.
         let slot = unsafe { &(*node.as_ptr()).head.slot };
-        if let Wait::Waits { late } = slot.wait(cx.waker()) {
-            let Some(error) = this.wait(node, cx.waker(), late) else {
+        if let Wait::Waits { late, fresh } = slot.wait(cx.waker()) {
+            let Some(error) = this.wait(node, cx.waker(), late, fresh) else {
                 return Poll::Pending;
             };
             if !slot.is_done() {
-                this.let_go();
-                return Poll::Ready(Err(error));
+                return Poll::Ready(Err(match (this.let_go(), error) {
+                    (true, CallError::Timeout) => CallError::Full,
+                    (_, error) => error,
+                }));
             }
         }
         this.stop_waiting(node);
@@ -509,7 +594,11 @@ unsafe fn drop_call<M: Message>(node: NonNull<Node>, reason: &ExitReason) {
     let node = node.cast::<CallNode<M>>();
     // SAFETY: S4; the message was never taken.
     unsafe { drop_message(node) };
-    Reply(node).abandon(reason);
+    if std::ptr::eq(reason, &raw const NO_ROOM) {
+        Reply(node).send(Err(Undone::NoRoom));
+    } else {
+        Reply(node).abandon(reason);
+    }
 }
 
 /// A call that is made while another one is handled ends no later than that one.

@@ -17,6 +17,14 @@ pub struct Counters {
     pub restarts: u64,
     /// Messages given back because a mailbox was at its bound.
     pub mailbox_full: u64,
+    /// Calls and sends that waited for room in a mailbox.
+    pub mailbox_waited: u64,
+    /// Messages dropped because a mailbox was at its bound.
+    pub mailbox_dropped_newest: u64,
+    /// Messages dropped because newer ones needed the room.
+    pub mailbox_dropped_oldest: u64,
+    /// Messages dropped because newer ones of the same key needed the room.
+    pub mailbox_superseded: u64,
     /// Messages given back because the actor had ended.
     pub dead_letters: u64,
     /// Calls that failed because they closed a cycle.
@@ -47,6 +55,10 @@ impl Counters {
             ("crashes", self.crashes),
             ("restarts", self.restarts),
             ("mailbox_full", self.mailbox_full),
+            ("mailbox_waited", self.mailbox_waited),
+            ("mailbox_dropped_newest", self.mailbox_dropped_newest),
+            ("mailbox_dropped_oldest", self.mailbox_dropped_oldest),
+            ("mailbox_superseded", self.mailbox_superseded),
             ("dead_letters", self.dead_letters),
             ("call_cycles", self.call_cycles),
             ("calls_expired", self.calls_expired),

@@ -8,7 +8,7 @@
 //!   downs of its monitors. Nothing is promised between senders.
 //! - **Delivery.** At most once. A call ends: reply, crash, time limit, or the callee is gone.
 //! - **Bounds.** A mailbox holds 1,024 messages unless the type says otherwise; then the sender is
-//!   told. The batch that a worker has taken, at most as many, is not counted.
+//!   told, a call waits for room, or what the type's [`Mailbox`] says happens. The batch that a worker has taken, at most as many, is not counted.
 //! - **Failure.** A panic ends one incarnation. Its callers get the crash, its monitors one down,
 //!   its supervisor the decision. Stack overflow, memory exhaustion and abort end the process: no
 //!   native runtime can contain them.
@@ -70,6 +70,7 @@ mod driver;
 mod event;
 mod exit;
 mod exit_watch;
+mod mailbox;
 mod names;
 mod oneshot;
 mod panic;
@@ -86,7 +87,7 @@ mod types;
 mod watchdog;
 mod worker;
 
-pub use actor::{Actor, Handler, Mailbox, Message};
+pub use actor::{Actor, Handler, Message};
 pub use call::cycle::CallCycle;
 pub use call::{CALL_TIMEOUT, Call, CallError};
 pub use child::{Child, ChildExit, Started};
@@ -97,6 +98,8 @@ pub use driver::{Did, Driver, Step};
 pub use event::Event;
 pub use exit::{Crash, Down, ExitReason};
 pub use exit_watch::Exit;
+pub use mailbox::send::Sending;
+pub use mailbox::{Mailbox, OnFull};
 pub use names::RegisterError;
 pub use pid::Pid;
 pub use random::Random;

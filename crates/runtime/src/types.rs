@@ -4,9 +4,10 @@
 //! stores a turn and never a shared cache line.
 
 use crate::cell::{ActorCell, Header, future::Ran};
+use crate::mailbox::Outcomes;
 use crate::system::core::Core;
 use crate::worker::{SEATS_MAX, Worker};
-use crate::{Actor, ExitReason};
+use crate::{Actor, ExitReason, Mailbox};
 use std::alloc::Layout;
 use std::any::TypeId;
 use std::ptr::NonNull;
@@ -17,8 +18,10 @@ pub(crate) struct TypeTable {
     pub(crate) type_id: TypeId,
     pub(crate) name: &'static str,
     pub(crate) layout: Layout,
-    /// `u32::MAX`: no bound.
+    /// At which the state word refuses; `u32::MAX`: no bound.
     pub(crate) capacity: u32,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) outcomes: Outcomes,
     /// Drops the user's state in place.
     pub(crate) drop_state: unsafe fn(NonNull<Header>),
     /// Begins the user's `terminate`.
@@ -55,7 +58,9 @@ impl TypeTable {
             type_id: TypeId::of::<A>(),
             name: std::any::type_name::<A>(),
             layout: Layout::new::<ActorCell<A>>(),
-            capacity: A::MAILBOX.capacity().unwrap_or(u32::MAX),
+            capacity: A::MAILBOX.word_limit().unwrap_or(u32::MAX),
+            mailbox: A::MAILBOX,
+            outcomes: Outcomes::default(),
             drop_state: crate::cell::drop_state::<A>,
             terminate: crate::cell::end::begin_terminate::<A>,
             shards: (0..=SEATS_MAX).map(|_| Shard::default()).collect(),
@@ -110,6 +115,11 @@ impl TypeTable {
             messages: self.sum(|shard| &shard.messages),
             crashes: self.sum(|shard| &shard.crashes),
             calls_expired: self.sum(|shard| &shard.expired),
+            mailbox_full: self.outcomes.refused.load(Relaxed),
+            mailbox_waited: self.outcomes.waited.load(Relaxed),
+            mailbox_dropped_newest: self.outcomes.dropped_newest.load(Relaxed),
+            mailbox_dropped_oldest: self.outcomes.dropped_oldest.load(Relaxed),
+            mailbox_superseded: self.outcomes.superseded.load(Relaxed),
             cell_bytes: self.layout.size(),
         }
     }
@@ -133,6 +143,16 @@ pub struct TypeStats {
     /// Calls that were not handled because nobody waited for the answer any more; see
     /// [`Actor::SKIP_EXPIRED`].
     pub calls_expired: u64,
+    /// Messages given back because the mailbox was at its bound.
+    pub mailbox_full: u64,
+    /// Calls and sends that waited for room.
+    pub mailbox_waited: u64,
+    /// Messages dropped because the mailbox was at its bound; [`OnFull`](crate::OnFull) says which.
+    pub mailbox_dropped_newest: u64,
+    /// Messages dropped because newer ones needed the room.
+    pub mailbox_dropped_oldest: u64,
+    /// Messages dropped because newer ones of the same key needed the room.
+    pub mailbox_superseded: u64,
     /// Bytes of one cell, state included, before the allocator rounds up.
     pub cell_bytes: usize,
 }

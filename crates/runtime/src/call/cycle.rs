@@ -32,9 +32,6 @@ use std::task::Waker;
 
 /// Actors that one look at the table visits; a larger cycle ends by its time limits.
 const VISITS_MAX: usize = 1024;
-/// Polls that are not examined after handlers were found to wait for other things too: doubled each
-/// time up to this.
-const SKIPS_MAX: u8 = 63;
 
 /// Who waits for whom in a call cycle: each for the next, the last for the first.
 ///
@@ -80,8 +77,6 @@ impl std::error::Error for CallCycle {}
 pub(crate) struct Waits {
     entered: bool,
     examine: bool,
-    skip: u8,
-    skips: u8,
     verdict: Option<Verdict>,
 }
 
@@ -127,6 +122,12 @@ impl Exam {
     }
 }
 
+/// Whether a waker is one of an examination.
+#[inline]
+pub(crate) fn is_examined(waker: &Waker) -> bool {
+    std::ptr::eq(waker.vtable(), &raw const EXAMINING)
+}
+
 /// A call that has been waiting for a while has just been polled.
 ///
 /// # Safety
@@ -140,16 +141,14 @@ pub(crate) unsafe fn waits(
 ) {
     let ours = waker.data() == cell.as_ptr().cast_const().cast();
     if worker.exam.runs.get() {
-        if ours && std::ptr::eq(waker.vtable(), &EXAMINING) {
+        if ours && is_examined(waker) {
             let mut calls = worker.exam.calls.borrow_mut();
             calls.push((target.clone(), call));
         }
     } else if ours && std::ptr::eq(waker.vtable(), &WAKER) {
         // SAFETY: S2, we are inside a poll of the cell.
         let waits = unsafe { &mut cell.as_ref().side_or_new().waits };
-        if waits.skip > 0 {
-            waits.skip -= 1;
-        } else if !waits.examine {
+        if !waits.examine {
             waits.examine = true;
             waker.wake_by_ref();
         }
@@ -211,12 +210,7 @@ pub(crate) unsafe fn examine(cell: NonNull<Header>, worker: &Worker, block: NonN
     let waits = &mut header.side_or_new().waits;
     waits.verdict = None;
     let calls = std::mem::take(&mut *exam.calls.borrow_mut());
-    if ran == Ran::Ready || calls.is_empty() {
-        return ran;
-    }
-    if exam.wakers() > 0 {
-        waits.skips = (waits.skips * 2 + 1).min(SKIPS_MAX);
-        waits.skip = waits.skips;
+    if ran == Ran::Ready || calls.is_empty() || exam.wakers() > 0 {
         return ran;
     }
     let targets = calls.iter().map(|(target, _)| target.clone()).collect();

@@ -33,8 +33,8 @@ const ROUND: u32 = 1 << 4;
 /// What a caller that wants to wait finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// It waits; its waker is in the slot.
-    Waits { late: bool },
+    /// It waits; its waker is in the slot, `fresh` if it was not there before.
+    Waits { late: bool, fresh: bool },
     /// The outcome is there, and the node is the caller's.
     Done,
 }
@@ -105,6 +105,7 @@ impl Slot {
                 if self.holds(waker) {
                     return Wait::Waits {
                         late: state & LATE != 0,
+                        fresh: false,
                     };
                 }
                 let free = state & !WAITING;
@@ -135,6 +136,7 @@ impl Slot {
                 Ok(_) => {
                     return Wait::Waits {
                         late: state & LATE != 0,
+                        fresh: true,
                     };
                 }
                 Err(seen) => {

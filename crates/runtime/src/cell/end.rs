@@ -257,6 +257,10 @@ pub(crate) unsafe fn fail_waiting(cell: NonNull<Header>) {
     let reason = reason.unwrap_or(ExitReason::Normal);
     // SAFETY: owner: the mail taken is ours (S4).
     let newer = unsafe { reverse(header.word.take()) };
+    if header.word.is_gated() {
+        header.table().core().room.fail(cell, &reason);
+        header.word.open(0);
+    }
     for list in [header.local.replace(null_mut()), newer] {
         // SAFETY: S4.
         unsafe { fail_mail(list, &reason) };
@@ -280,7 +284,9 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
         .and_then(|side| side.exit.take())
         .unwrap_or(ExitReason::Normal);
     // SAFETY: closing makes us owner of all mail (S4).
-    let newer = unsafe { reverse(header.word.close()) };
+    let (newest, gated) = header.word.close();
+    // SAFETY: as above.
+    let newer = unsafe { reverse(newest) };
     // Pairs with the registry and the table of pids, which mark the cell and then look whether the
     // word is closed.
     fence(SeqCst);
@@ -292,6 +298,9 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
     // SAFETY: S2, we own the cell.
     unsafe { tell_watchers(cell, pid, &reason) };
+    if gated {
+        core.room.fail(cell, &reason);
+    }
     for list in [header.local.replace(null_mut()), newer] {
         // SAFETY: S4.
         unsafe { fail_mail(list, &reason) };
@@ -322,7 +331,7 @@ pub(crate) fn declare_dead(cell: &Counted) {
     // Pairs with `finish`, which closes the word, fences and then looks for the flag: either it
     // sees the flag, or we see that the word was closed.
     fence(SeqCst);
-    let Some(newest) = header.word.declare_dead() else {
+    let Some((newest, gated)) = header.word.declare_dead() else {
         release_abandoned(cell.cell());
         return;
     };
@@ -331,6 +340,10 @@ pub(crate) fn declare_dead(cell: &Counted) {
     }
     // SAFETY: S4, the nodes just taken are ours.
     unsafe { fail_mail(reverse(newest), &ExitReason::Killed) };
+    if gated {
+        let room = &header.table().core().room;
+        room.fail(cell.cell(), &ExitReason::Killed);
+    }
 }
 
 /// Gives up the reference that [`declare_dead`] leaked, unless that has been done. The caller holds

@@ -59,6 +59,16 @@ impl<M: Message> CastNode<M> {
         NonNull::from(Box::leak(Box::new(Self { node, message }))).cast()
     }
 
+    /// The message in a node.
+    ///
+    /// # Safety
+    /// The node was made by [`allocate`](Self::allocate) for this `M`, is the caller's, and lives
+    /// for as long as the reference is used.
+    pub(crate) unsafe fn message<'a>(node: NonNull<Node>) -> &'a M {
+        // SAFETY: what this needs is what the caller has promised.
+        unsafe { &(*node.cast::<Self>().as_ptr()).message }
+    }
+
     /// Takes a refused node apart.
     ///
     /// # Safety

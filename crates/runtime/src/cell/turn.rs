@@ -122,6 +122,9 @@ fn next(header: &Header) -> Option<NonNull<Node>> {
         return Some(node);
     }
     let newest = header.word.take();
+    if header.word.is_gated() {
+        header.table().core().room.admit(NonNull::from(header));
+    }
     // SAFETY: the nodes just taken are ours (S4).
     NonNull::new(unsafe { reverse(newest) })
 }

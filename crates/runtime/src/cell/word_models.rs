@@ -156,7 +156,7 @@ fn end(cell: &Cell) {
     // SAFETY: Loom has just checked that nobody else is inside.
     cell.private
         .with_mut(|private| unsafe { (*private).suspended = false });
-    let waiting = list(cell.word.close()).len();
+    let waiting = list(cell.word.close().0).len();
     cell.refused.fetch_add(waiting, Lax);
     loom::sync::atomic::fence(SeqCst);
     if cell.abandoned.load(Acquire) != 0 {

@@ -5,6 +5,8 @@ use crate::cell::Header;
 use crate::cell::end::end_incarnation;
 use crate::choice::Choice;
 use crate::clock::Clock;
+use crate::mailbox::ring::Rings;
+use crate::mailbox::room::Room;
 use crate::names::Names;
 use crate::pid::Pids;
 use crate::random::Random;
@@ -62,7 +64,9 @@ pub(crate) struct Core {
     /// remains.
     pub(crate) handles: AtomicUsize,
     pub(crate) roots: Mutex<Vec<crate::AnyRef>>,
-    pub(crate) mailbox_full: AtomicU64,
+    /// Who waits for room in a mailbox.
+    pub(crate) room: Room,
+    pub(crate) rings: Rings,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) restarts: AtomicU64,
     pub(crate) monitors: AtomicU64,
@@ -141,7 +145,8 @@ impl Core {
             threads: Mutex::default(),
             handles: AtomicUsize::new(1),
             roots: Mutex::default(),
-            mailbox_full: AtomicU64::new(0),
+            room: Room::default(),
+            rings: Rings::default(),
             dead_letters: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             monitors: AtomicU64::new(0),
@@ -217,7 +222,11 @@ impl Core {
             crashes: sum(|stats| stats.crashes),
             calls_expired: sum(|stats| stats.calls_expired),
             restarts: self.restarts.load(Relaxed),
-            mailbox_full: self.mailbox_full.load(Relaxed),
+            mailbox_full: sum(|stats| stats.mailbox_full),
+            mailbox_waited: sum(|stats| stats.mailbox_waited),
+            mailbox_dropped_newest: sum(|stats| stats.mailbox_dropped_newest),
+            mailbox_dropped_oldest: sum(|stats| stats.mailbox_dropped_oldest),
+            mailbox_superseded: sum(|stats| stats.mailbox_superseded),
             dead_letters: self.dead_letters.load(Relaxed),
             call_cycles: self.waiting.cycles(),
             handlers_stuck: self.watchdog.stuck.load(Relaxed),
