@@ -4,6 +4,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use crate::on_tokio::until;
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient, System};
 use tokio::sync::mpsc;
 use vaxel_bench_rows::{
@@ -56,13 +57,6 @@ impl Handler<Touch> for Idle {
     fn handle(&mut self, _: Touch, _: &mut Context<Self>) {
         self.0 += 1;
         HANDLED.add_one();
-    }
-}
-
-/// Blocking would hold up the arbiter this runs on.
-async fn until(tally: &Tally, goal: u64) {
-    while tally.sum() < goal {
-        tokio::time::sleep(Duration::from_micros(50)).await;
     }
 }
 

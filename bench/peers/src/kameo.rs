@@ -15,7 +15,7 @@ use vaxel_bench_rows::{
     Delays, OpenLoop, Outcome, Plan, Sample, Side, Tally, open_loop, resident_bytes, spin,
 };
 
-use crate::on_tokio::{note_panics_silently, on_worker, runtime};
+use crate::on_tokio::{note_panics_silently, on_worker, runtime, until};
 
 /// kameo.
 pub(crate) struct Kameo;
@@ -53,9 +53,7 @@ async fn grow(actors: &mut Vec<ActorRef<Idle>>, to: u64) -> anyhow::Result<()> {
         actor.tell(Touch).await?;
         actors.push(actor);
     }
-    while HANDLED.sum() < to {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(&HANDLED, to).await;
     Ok(())
 }
 
@@ -231,7 +229,7 @@ impl Side for Kameo {
                 let begun = Instant::now();
                 let mut actors = Vec::with_capacity(count as usize);
                 actors.extend((0..count).map(|_| Idle::spawn(())));
-                BEGUN.wait_for(count * round)?;
+                until(&BEGUN, count * round).await;
                 samples.push(Sample::new(count, begun.elapsed()));
                 for actor in actors {
                     actor.kill();
@@ -258,7 +256,7 @@ impl Side for Kameo {
                     }
                 });
             }
-            HANDLED.wait_for(senders * each)?;
+            until(&HANDLED, senders * each).await;
             Ok(Sample::new(senders * each, begun.elapsed()))
         })
     }
@@ -292,7 +290,7 @@ impl Side for Kameo {
                         member.tell(Touch).await.expect("the member lives");
                     }
                 });
-                HANDLED.wait_for(receivers * round)?;
+                until(&HANDLED, receivers * round).await;
             }
             Ok(Sample::new(receivers * rounds, begun.elapsed()))
         })
@@ -324,7 +322,10 @@ impl Side for Kameo {
             for _ in 0..crashes {
                 let begun = Instant::now();
                 server.tell(Crash).await?;
-                black_box(server.ask(Next).await?);
+                // Until the successor is there, it answers that it has stopped.
+                while server.ask(Next).await.is_err() {
+                    tokio::task::yield_now().await;
+                }
                 delays.record(begun.elapsed());
             }
             Ok(delays.finish())

@@ -1,9 +1,10 @@
 //! What the libraries on tokio share: a runtime, and waiting inside it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use vaxel_bench_rows::Plan;
+use vaxel_bench_rows::{Plan, Tally};
 
 pub(crate) fn runtime(plan: &Plan) -> anyhow::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
@@ -27,4 +28,11 @@ pub(crate) fn note_panics_silently() {
     std::panic::set_hook(Box::new(|info| {
         drop(std::hint::black_box(info.to_string()));
     }));
+}
+
+/// Looks every 50 µs. Blocking instead would keep back what this worker is to run next.
+pub(crate) async fn until(tally: &Tally, goal: u64) {
+    while tally.sum() < goal {
+        tokio::time::sleep(Duration::from_micros(50)).await;
+    }
 }

@@ -10,7 +10,7 @@ use vaxel_bench_rows::{
     Delays, OpenLoop, Outcome, Plan, Sample, Side, Tally, open_loop, resident_bytes, spin,
 };
 
-use crate::on_tokio::{note_panics_silently, on_worker, runtime};
+use crate::on_tokio::{note_panics_silently, on_worker, runtime, until};
 
 type Done = Result<(), ActorProcessingErr>;
 
@@ -50,9 +50,7 @@ async fn grow(actors: &mut Vec<ActorRef<()>>, to: u64) -> anyhow::Result<()> {
         actor.cast(())?;
         actors.push(actor);
     }
-    while HANDLED.sum() < to {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(&HANDLED, to).await;
     Ok(())
 }
 
@@ -270,7 +268,7 @@ impl Side for Ractor {
                 for _ in 0..count {
                     actors.push(Actor::spawn(None, Idle, ()).await?);
                 }
-                BEGUN.wait_for(count * round)?;
+                until(&BEGUN, count * round).await;
                 samples.push(Sample::new(count, begun.elapsed()));
                 for (actor, ended) in actors {
                     actor.stop(None);
@@ -300,7 +298,7 @@ impl Side for Ractor {
                     }
                 });
             }
-            HANDLED.wait_for(senders * each)?;
+            until(&HANDLED, senders * each).await;
             Ok(Sample::new(senders * each, begun.elapsed()))
         })
     }
@@ -337,7 +335,7 @@ impl Side for Ractor {
                         member.cast(()).expect("the member lives");
                     }
                 });
-                HANDLED.wait_for(receivers * round)?;
+                until(&HANDLED, receivers * round).await;
             }
             Ok(Sample::new(receivers * rounds, begun.elapsed()))
         })

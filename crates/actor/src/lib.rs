@@ -40,9 +40,18 @@
 
 mod beside_tokio;
 mod call;
+pub mod circuit_breaker;
 mod durations;
+mod holders;
+mod incarnation;
+pub mod process_group;
 mod program;
+pub mod rate;
+mod reference;
+pub mod registry;
+pub mod requests;
 pub mod supervisor;
+mod time_limit;
 
 #[doc(hidden)]
 #[path = "macro_support.rs"]
@@ -50,9 +59,15 @@ pub mod __macro;
 
 pub use beside_tokio::system_beside;
 pub use call::Call;
+pub use circuit_breaker::CircuitBreaker;
 pub use durations::{millis, secs};
+pub use process_group::ProcessGroups;
 pub use program::Program;
+pub use reference::Reference;
+pub use registry::Registry;
+pub use requests::Requests;
 pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, SupervisorRef};
+pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,

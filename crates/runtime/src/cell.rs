@@ -16,11 +16,15 @@
 //! - **S5.** A future block never moves from its first poll to its drop, and is polled and dropped
 //!   by the owner alone. It borrows the state and its own context, both of which outlive it: it is
 //!   dropped before the state is.
+//! - **S6.** The side structure of a child is the beginning of its supervision block, made before
+//!   the cell is shared, never replaced, and freed with the cell. Of that block, `tag` and
+//!   `started` may be read by whoever holds a reference; the rest is the owner's (S2).
 
 pub(crate) mod end;
 pub(crate) mod future;
 pub(crate) mod node;
 pub(crate) mod side;
+pub(crate) mod supervision;
 pub(crate) mod turn;
 pub(crate) mod word;
 
@@ -103,7 +107,7 @@ impl Header {
     )]
     pub(crate) fn side_or_new(&self) -> &mut Side {
         if self.side.get().is_null() {
-            self.side.set(Box::into_raw(Box::default()));
+            self.side.set(Box::into_raw(Box::new(Side::new(None))));
         }
         // SAFETY: just made or made earlier by an owner; S2 makes us alone with it.
         unsafe { &mut *self.side.get() }
@@ -125,7 +129,7 @@ impl Header {
         }
         self.flags.set(self.flags.get() | STOP);
         if reason != ExitReason::Normal {
-            self.side_or_new().exit = Some(reason);
+            self.side_or_new().exit = Some(Box::new(reason));
         }
     }
 }
@@ -178,9 +182,9 @@ pub(crate) unsafe fn free(cell: NonNull<Header>) {
     // SAFETY: by the caller's word the cell is live and ours alone.
     let header = unsafe { cell.as_ref() };
     let table = header.table;
-    if !header.side.get().is_null() {
-        // SAFETY: made by `side_or_new` from a box.
-        drop(unsafe { Box::from_raw(header.side.get()) });
+    if let Some(side) = NonNull::new(header.side.get()) {
+        // SAFETY: the cell's own, which is freed here.
+        unsafe { side::free(side) };
     }
     // SAFETY: tables outlive cells.
     let table = unsafe { table.as_ref() };

@@ -5,21 +5,21 @@
 //! The parent then starts it again in place or closes it. While nobody decides, mail waits up to
 //! the bound.
 
-use crate::cell::end::{begin_init, declare_dead, request_restart};
-use crate::cell::future::Ran;
-use crate::cell::side::{Start, Supervision, Watcher};
+mod started;
+
+use crate::cell::end::{declare_dead, request_restart};
+use crate::cell::side::Watcher;
+use crate::cell::supervision::{OfCell, supervise};
 use crate::cell::word::Released;
-use crate::cell::{self, CLOSE, Counted, Header, KILL, Phase, SHUTDOWN};
+use crate::cell::{self, CLOSE, Counted, KILL, Phase, SHUTDOWN};
 use crate::exit_watch::Exit;
-use crate::oneshot::OneShot;
 use crate::reference::watch;
 use crate::worker::Worker;
 use crate::{Actor, ActorRef, AnyRef, ExitReason, Message, Pid, Recipient, System};
+pub(crate) use started::StartSlot;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
@@ -43,28 +43,11 @@ impl Message for ChildExit {
 /// outlive their parent.
 pub struct Child {
     actor: AnyRef,
-    started: Arc<StartSlot>,
 }
 
 impl std::fmt::Debug for Child {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Child({:?})", self.actor)
-    }
-}
-
-struct Starter<A, F> {
-    args: F,
-    actor: PhantomData<fn(A)>,
-}
-
-impl<A, F> Start for Starter<A, F>
-where
-    A: Actor,
-    F: Fn() -> A::Args + Send,
-{
-    unsafe fn start(&self, cell: NonNull<Header>, worker: &Worker) -> Ran {
-        // SAFETY: what this needs is what the caller has promised.
-        unsafe { begin_init::<A>(cell, worker, (self.args)()) }
     }
 }
 
@@ -109,31 +92,22 @@ impl System {
     ) -> (Child, ActorRef<A>) {
         let core = self.core();
         let cell = crate::worker::with_current(NonNull::from(core), |worker| {
-            cell::allocate::<A>(core.table::<A>(), worker, Phase::Vacant)
+            let table = worker.map_or_else(|| core.table::<A>(), Worker::table::<A>);
+            cell::allocate::<A>(table, worker, Phase::Vacant)
         });
-        // SAFETY: the first reference; the cell is ours (SCHED) until the caller gives it up.
-        let counted = unsafe { Counted::adopt(cell) };
-        let started = Arc::new(StartSlot::default());
-        // SAFETY: S2, we own the cell.
-        unsafe { cell.as_ref() }.side_or_new().supervision = Some(Box::new(Supervision {
-            parent: parent.pid(),
-            tell: parent.exempt(),
-            tag,
-            start: Box::new(Starter::<A, _> {
-                args,
-                actor: PhantomData,
-            }),
-            started: started.clone(),
-        }));
-        // SAFETY: the cell is one of `A`'s.
-        let actor = unsafe { ActorRef::from_counted(counted.clone()) };
-        (
-            Child {
-                actor: AnyRef::from_counted(counted),
-                started,
-            },
-            actor,
-        )
+        let told = parent.counted().header().table();
+        told.child_exit.get_or_init(|| parent.exempt());
+        // SAFETY: the first reference; the cell is ours (SCHED) until the caller gives it up, and
+        // one of `A`'s.
+        let (counted, actor) = unsafe {
+            let counted = Counted::adopt(cell);
+            supervise::<A, _>(cell, args, parent.pid(), tag);
+            (counted.clone(), ActorRef::from_counted(counted))
+        };
+        let child = Child {
+            actor: AnyRef::from_counted(counted),
+        };
+        (child, actor)
     }
 }
 
@@ -142,10 +116,20 @@ impl Child {
         self.actor.counted()
     }
 
+    fn supervision(&self) -> OfCell<'_> {
+        // SAFETY: the cell was made a child before there was a `Child`.
+        unsafe { OfCell::child(self.counted().header()) }
+    }
+
+    /// What the parent called the child.
+    pub fn tag(&self) -> u64 {
+        self.supervision().tag()
+    }
+
     /// Starts a new incarnation in place of the one that is over: same address, same mail, new pid.
     /// Does nothing while an incarnation lives. Call it once per [`ChildExit`].
     pub fn restart(&self) {
-        self.started.reset();
+        self.supervision().started().reset();
         let core = self.counted().header().table().core();
         core.restarts.fetch_add(1, Relaxed);
         request_restart(self.counted());
@@ -164,7 +148,7 @@ impl Child {
 
     /// Resolves when the `init` of the newest incarnation is done, with the reason if it failed.
     pub fn started(&self) -> Started {
-        Started(self.started.clone())
+        Started(self.counted().clone())
     }
 
     /// As [`ActorRef::shutdown`](crate::ActorRef::shutdown): the parent gets a [`ChildExit`].
@@ -225,17 +209,15 @@ impl Drop for Child {
     }
 }
 
-/// How the start of the newest incarnation went; its later end is no failed start.
-pub(crate) type StartSlot = OneShot<Result<(), ExitReason>>;
-
 /// Resolves with how a start went. Cancel-safe.
 #[must_use = "futures do nothing unless polled"]
-pub struct Started(Arc<StartSlot>);
+pub struct Started(Counted);
 
 impl Future for Started {
     type Output = Result<(), ExitReason>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_clone(cx)
+        // SAFETY: made by `Child::started`, so the cell is a child.
+        unsafe { OfCell::child(self.0.header()) }.started().poll(cx)
     }
 }

@@ -48,11 +48,6 @@ impl<T> OneShot<T> {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Forgets the value, so that the next one counts.
-    pub(crate) fn reset(&self) {
-        self.lock().value = None;
-    }
-
     /// Takes the value once it is there.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<T> {
         let mut state = self.lock();

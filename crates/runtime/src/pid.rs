@@ -4,6 +4,8 @@
 //! its incarnation is over it never means anybody else, because each use of a slot has a generation
 //! of its own.
 
+mod stripe;
+
 use crate::cell::{Counted, Header};
 use std::fmt;
 use std::ptr::NonNull;
@@ -12,6 +14,7 @@ use std::sync::atomic::{
     fence,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use stripe::Stripe;
 
 /// One incarnation of one actor: node, slot, generation.
 ///
@@ -34,6 +37,20 @@ impl Pid {
     /// The node it lives on; zero is this one.
     pub const fn node(self) -> u32 {
         self.node
+    }
+
+    /// Slot and generation of a pid of this node.
+    pub(crate) const fn parts(self) -> (u32, u32) {
+        (self.slot, self.generation)
+    }
+
+    /// The pid of this node with these [`parts`](Self::parts).
+    pub(crate) const fn of_parts((slot, generation): (u32, u32)) -> Self {
+        Self {
+            node: 0,
+            slot,
+            generation,
+        }
     }
 
     /// Whether this is [`Pid::NONE`].
@@ -63,28 +80,6 @@ pub(crate) struct Pids {
     /// Which bits of a cell's address choose its stripe.
     spread: usize,
 }
-
-#[derive(Default)]
-struct Stripe {
-    entries: Vec<Entry>,
-    free: Vec<u32>,
-}
-
-impl Stripe {
-    fn release(&mut self, index: u32) {
-        self.entries[index as usize].cell = None;
-        self.free.push(index);
-    }
-}
-
-struct Entry {
-    generation: u32,
-    /// Cleared under the lock before the cell can be freed.
-    cell: Option<NonNull<Header>>,
-}
-
-// SAFETY: entries are looked at under the lock only, and a cell is counted before it leaves it.
-unsafe impl Send for Stripe {}
 
 impl Pids {
     pub(crate) fn new() -> Self {
@@ -127,19 +122,9 @@ impl Pids {
         if header.word.is_dead() {
             return Pid::NONE;
         }
-        let index = stripe.free.pop().unwrap_or_else(|| {
-            stripe.entries.push(Entry {
-                generation: 0,
-                cell: None,
-            });
-            (stripe.entries.len() - 1) as u32
-        });
-        let entry = &mut stripe.entries[index as usize];
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.cell = Some(cell);
+        let (index, generation) = stripe.insert(cell);
         // Slot zero is nobody's.
         let slot = index * STRIPES as u32 + home as u32 + 1;
-        let generation = entry.generation;
         header.slot.store(slot, Relaxed);
         // Pairs with the end of an actor, which closes the word, fences, and then looks for a slot:
         // either it finds the slot, or the end is seen here.
@@ -156,12 +141,12 @@ impl Pids {
     }
 
     fn read(stripe: &Stripe, slot: u32) -> Pid {
-        let generation = stripe.entries[(slot - 1) as usize / STRIPES].generation;
-        Pid {
+        let entry = stripe.entry((slot - 1) / STRIPES as u32);
+        entry.map_or(Pid::NONE, |(_, generation)| Pid {
             node: 0,
             slot,
             generation,
-        }
+        })
     }
 
     /// The pid of this incarnation if it has one.
@@ -200,20 +185,17 @@ impl Pids {
             return None;
         }
         let stripe = self.stripe(pid.slot as usize - 1);
-        let entry = stripe.entries.get((pid.slot - 1) as usize / STRIPES)?;
-        let cell = entry.cell.filter(|_| entry.generation == pid.generation)?;
-        // SAFETY: an entry is cleared under this lock before its cell can be freed.
+        let (cell, generation) = stripe.entry((pid.slot - 1) / STRIPES as u32)?;
+        if generation != pid.generation {
+            return None;
+        }
+        // SAFETY: an entry is released under this lock before its cell can be freed.
         let counted = unsafe { cell.as_ref() }.references.add_unless_zero();
         // SAFETY: S1, the reference has just been counted.
         counted.then(|| unsafe { Counted::adopt(cell) })
     }
 
     pub(crate) fn count(&self) -> usize {
-        (0..STRIPES)
-            .map(|index| {
-                let stripe = self.stripe(index);
-                stripe.entries.len() - stripe.free.len()
-            })
-            .sum()
+        (0..STRIPES).map(|index| self.stripe(index).used()).sum()
     }
 }

@@ -230,6 +230,23 @@ impl AnyRef {
     pub fn type_name(&self) -> &'static str {
         self.counted.header().table().name
     }
+
+    /// As [`ActorRef::mailbox_len`].
+    pub fn mailbox_len(&self) -> usize {
+        self.counted.header().word.length() as usize
+    }
+
+    /// As [`ActorRef::system`].
+    pub fn system(&self) -> System {
+        System::of(self.counted.header().table().core)
+    }
+}
+
+/// A reference of any kind without its type.
+impl<W: Watchable> From<&W> for AnyRef {
+    fn from(reference: &W) -> Self {
+        reference.erased()
+    }
 }
 
 /// A sender of one type of message.
@@ -251,6 +268,10 @@ impl<M: Message> Recipient<M> {
     #[inline]
     pub fn cast(&self, message: M) -> Result<(), SendError<M>> {
         (self.operations.cast)(&self.counted, message)
+    }
+
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.counted
     }
 
     pub(crate) fn exempt(&self) -> fn(&Counted, M) -> bool {

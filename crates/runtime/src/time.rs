@@ -22,6 +22,18 @@ pub fn sleep(duration: Duration) -> Sleep {
     }
 }
 
+/// Resolves at a moment on the clock of [`System::current`], at once if it has passed. Cancel-safe.
+///
+/// # Panics
+/// If there is no current system.
+pub fn sleep_until(deadline: Time) -> Sleep {
+    Sleep {
+        system: System::current(),
+        deadline,
+        timer: None,
+    }
+}
+
 /// The time limit is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("time limit reached")]

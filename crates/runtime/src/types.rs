@@ -3,14 +3,15 @@
 //! Statistics are kept per worker and added up by the reader, so that counting costs two plain
 //! stores a turn and never a shared cache line.
 
-use crate::cell::{ActorCell, Header, future::Ran};
+use crate::cell::{ActorCell, Counted, Header, future::Ran};
 use crate::mailbox::Outcomes;
 use crate::system::core::Core;
 use crate::worker::{SEATS_MAX, Worker};
-use crate::{Actor, ExitReason, Mailbox};
+use crate::{Actor, ChildExit, ExitReason, Mailbox};
 use std::alloc::Layout;
 use std::any::TypeId;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub(crate) struct TypeTable {
@@ -26,8 +27,12 @@ pub(crate) struct TypeTable {
     pub(crate) drop_state: unsafe fn(NonNull<Header>),
     /// Begins the user's `terminate`.
     pub(crate) terminate: unsafe fn(NonNull<Header>, &Worker, ExitReason) -> Ran,
+    /// How an actor of this type is told of a child's end; set with its first child.
+    pub(crate) child_exit: OnceLock<TellChildExit>,
     shards: Box<[Shard]>,
 }
+
+pub(crate) type TellChildExit = fn(&Counted, ChildExit) -> bool;
 
 #[repr(align(64))]
 #[derive(Default)]
@@ -63,6 +68,7 @@ impl TypeTable {
             outcomes: Outcomes::default(),
             drop_state: crate::cell::drop_state::<A>,
             terminate: crate::cell::end::begin_terminate::<A>,
+            child_exit: OnceLock::new(),
             shards: (0..=SEATS_MAX).map(|_| Shard::default()).collect(),
         }
     }

@@ -12,12 +12,12 @@ use vaxel_runtime::{
 const MILLI: Duration = Duration::from_millis(1);
 
 struct Clockwork {
-    fired: mpsc::Sender<u64>,
+    fired: mpsc::SyncSender<u64>,
     timers: Vec<TimerRef>,
 }
 
 impl Actor for Clockwork {
-    type Args = mpsc::Sender<u64>;
+    type Args = mpsc::SyncSender<u64>;
 
     async fn init(fired: Self::Args, _: &mut Context<Self>) -> Result<Self, ExitReason> {
         Ok(Self {
@@ -105,7 +105,7 @@ where
 #[test]
 fn timers_of_many_actors_fire_once_each_in_the_order_of_time() {
     let system = System::builder().workers(2).manual_clock().seed(3).build();
-    let (fired, fires) = mpsc::channel();
+    let (fired, fires) = mpsc::sync_channel(10_000);
     let actors: Vec<_> = (0..8)
         .map(|_| system.spawn::<Clockwork>(fired.clone()))
         .collect();
@@ -143,7 +143,7 @@ fn timers_of_many_actors_fire_once_each_in_the_order_of_time() {
 #[test]
 fn one_jump_of_the_clock_fires_in_the_order_of_deadlines_across_workers() {
     let system = System::builder().workers(1).manual_clock().build();
-    let (fired, fires) = mpsc::channel();
+    let (fired, fires) = mpsc::sync_channel(10_000);
     let actor = system.spawn::<Clockwork>(fired);
     // Started on two threads, so in two wheels.
     ask(&system, "start", &actor, Start(vec![50, 10, 30, 9_000]));
@@ -181,7 +181,7 @@ fn one_jump_of_the_clock_fires_in_the_order_of_deadlines_across_workers() {
 #[test]
 fn an_interval_does_not_drift() {
     let system = System::builder().workers(1).manual_clock().build();
-    let (fired, fires) = mpsc::channel();
+    let (fired, fires) = mpsc::sync_channel(10_000);
     let actor = system.spawn::<Clockwork>(fired);
     let beat = Duration::from_micros(2_500);
     ask(&system, "beat", &actor, Beat(beat));
@@ -214,7 +214,7 @@ async fn polled_often<F: Future + Unpin>(mut call: F) -> F::Output {
 #[test]
 fn a_call_that_nobody_answers_ends_in_time_and_never_early() {
     let system = System::builder().workers(2).build();
-    let (fired, _fires) = mpsc::channel();
+    let (fired, _fires) = mpsc::sync_channel(10_000);
     // Below and above the limit from which a call notes itself instead of starting a timer.
     for millis in [20, 150] {
         for often in [false, true] {
@@ -247,7 +247,7 @@ fn a_call_that_nobody_answers_ends_in_time_and_never_early() {
 #[test]
 fn a_limit_of_a_call_on_a_manual_clock_is_exact() {
     let system = System::builder().workers(1).manual_clock().build();
-    let (fired, _fires) = mpsc::channel();
+    let (fired, _fires) = mpsc::sync_channel(10_000);
     let actor = system.spawn::<Clockwork>(fired);
     let (done, result) = mpsc::sync_channel(1);
     let calling = actor.clone();

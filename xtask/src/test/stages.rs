@@ -90,6 +90,12 @@ pub(super) const STAGES: &[Stage] = &[
         run: conformance,
     },
     Stage {
+        name: "otp",
+        what: "the same scenarios on Vaxel and on Erlang/OTP",
+        limit_minutes: 15,
+        run: otp,
+    },
+    Stage {
         name: "browser",
         what: "the demo in Chromium",
         limit_minutes: 15,
@@ -262,6 +268,14 @@ fn conformance(session: &mut Session) -> Result<Outcome> {
     run_suites(session, &node, suites, |command| {
         command.env("VAXEL_SERVER", &server);
     })
+}
+
+fn otp(session: &mut Session) -> Result<Outcome> {
+    need!(tools::erlang(session));
+    let program = build(session, "vaxel-otp")?;
+    let command = session.command(program, ["compare"]);
+    let outcome = session.check(command)?;
+    Ok(no_tests_is_a_failure(session, outcome, "no scenario ran"))
 }
 
 fn browser(session: &mut Session) -> Result<Outcome> {

@@ -139,34 +139,62 @@ pub(super) fn chromium(session: &mut Session) -> Found<String> {
     if let Some(program) = find_chromium(session) {
         return Ok(Ok(program));
     }
-    if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
-        return Ok(Err(Missing(
-            "chromium is not installed and only root on a Debian can (apt-get install chromium)"
-                .to_owned(),
-        )));
-    }
-    println!("installing chromium with apt-get, since this runs as root");
-    for arguments in [["update", "-q"].as_slice(), INSTALL_CHROMIUM] {
-        let mut command = session.command("apt-get", arguments);
-        command.env("DEBIAN_FRONTEND", "noninteractive");
-        let finished = session.run(command, Show::All)?;
-        if !finished.status.success() {
-            return Ok(Err(Missing(
-                "apt-get could not install chromium, see above".to_owned(),
-            )));
-        }
+    if let Err(missing) = apt_install(session, "chromium")? {
+        return Ok(Err(missing));
     }
     let found = find_chromium(session);
     Ok(found.ok_or_else(|| Missing("chromium was installed and does not start".to_owned())))
 }
 
-const INSTALL_CHROMIUM: &[&str] = &[
-    "install",
-    "-q",
-    "--assume-yes",
-    "--no-install-recommends",
-    "chromium",
-];
+/// Erlang's machine, compiler and standard libraries: the system's, or installed now when that is
+/// allowed.
+pub(super) fn erlang(session: &mut Session) -> Found<()> {
+    if has_erlang(session) {
+        return Ok(Ok(()));
+    }
+    if let Err(missing) = apt_install(session, "erlang-base")? {
+        return Ok(Err(missing));
+    }
+    Ok(match has_erlang(session) {
+        true => Ok(()),
+        false => Err(Missing(
+            "erlang-base was installed and does not start".to_owned(),
+        )),
+    })
+}
+
+fn has_erlang(session: &mut Session) -> bool {
+    answers(session, "erl", &["-noshell", "-eval", "halt(0)."])
+        && answers(session, "sh", &["-c", "command -v erlc"])
+}
+
+/// Installs a package of the system, which only root on a Debian can.
+fn apt_install(session: &mut Session, package: &str) -> Found<()> {
+    if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
+        return Ok(Err(Missing(format!(
+            "{package} is not installed and only root on a Debian can (apt-get install {package})"
+        ))));
+    }
+    println!("installing {package} with apt-get, since this runs as root");
+    let install = [
+        "install",
+        "-q",
+        "--assume-yes",
+        "--no-install-recommends",
+        package,
+    ];
+    for arguments in [["update", "-q"].as_slice(), &install] {
+        let mut command = session.command("apt-get", arguments);
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        let finished = session.run(command, Show::All)?;
+        if !finished.status.success() {
+            return Ok(Err(Missing(format!(
+                "apt-get could not install {package}, see above"
+            ))));
+        }
+    }
+    Ok(Ok(()))
+}
 
 fn find_chromium(session: &mut Session) -> Option<String> {
     let name = CHROMIUM_NAMES

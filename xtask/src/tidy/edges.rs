@@ -55,6 +55,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ),
     ("ticker", &["vaxel"]),
     ("vaxel-conformance", &["vaxel"]),
+    ("vaxel-otp", &["vaxel-actor"]),
     ("vaxel-browser", &[]),
     ("xtask", &[]),
 ];

@@ -2,7 +2,8 @@
 //!
 //! Children it was built with are few, ordered, and stay on record when they end; they are kept
 //! with everything known about them. Children it was given later may be a million: an entry is the
-//! child's handle and twelve bytes, policies are shared, and names are kept aside.
+//! child's handle and eight bytes, policies are shared, names are kept aside, and which child it is
+//! the child itself knows by its tag.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,13 +28,14 @@ pub(super) struct Fixed {
 
 /// A child that was added later.
 pub(super) struct Added {
+    /// Its tag is its id, which tells it from an earlier child in the same place.
     pub(super) child: Child,
-    /// Tells this child from an earlier one in the same place.
-    pub(super) generation: u32,
     pub(super) restarts: u32,
     pub(super) policy: u16,
     pub(super) phase: Phase,
 }
+
+const _: () = assert!(size_of::<Option<Added>>() == 16, "there may be a million");
 
 /// What the supervisor wants of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +98,6 @@ impl Children {
             });
         let added = Added {
             child,
-            generation: generation(id),
             restarts: 0,
             policy: u16::try_from(policy).expect("a program has fewer policies than 65,536"),
             phase: Phase::Live,
@@ -127,7 +128,7 @@ impl Children {
             });
         }
         let added = self.added.get_mut(id.0 as u32)?;
-        (added.generation == generation(id)).then_some(Record {
+        (added.child.tag() == id.0).then_some(Record {
             child: &added.child,
             policy: self.policies[added.policy as usize],
             restarts: &mut added.restarts,
@@ -221,8 +222,8 @@ impl Children {
                 fixed.supervisor.as_ref(),
             )
         });
-        let added = self.added.iter().map(|(index, added)| {
-            let id = ChildId(u64::from(added.generation) << 32 | u64::from(index));
+        let added = self.added.iter().map(|(_, added)| {
+            let id = ChildId(added.child.tag());
             let parts = (Some(&added.child), added.phase, added.restarts);
             let policy = self.policies[added.policy as usize];
             info(

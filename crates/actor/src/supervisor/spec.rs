@@ -54,9 +54,19 @@ pub enum ChildKind {
 pub struct ChildSpec<A: Actor> {
     args: A::Args,
     copy: fn(&A::Args) -> A::Args,
+    /// Spawns with arguments that are copied for each incarnation. Knows how by its type, so that
+    /// a child need not remember it.
+    spawn: Spawn<A>,
     name: Option<Arc<str>>,
     pub(super) policy: Policy,
 }
+
+type Spawn<A> = fn(
+    system: &System,
+    args: <A as Actor>::Args,
+    parent: &Recipient<ChildExit>,
+    tag: u64,
+) -> (Child, ActorRef<A>);
 
 /// The part of a spec that does not depend on the actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +86,9 @@ impl<A: Actor> ChildSpec<A> {
         ChildSpec {
             args,
             copy: Clone::clone,
+            spawn: |system, args, parent, tag| {
+                system.spawn_child::<A>(move || args.clone(), parent, tag)
+            },
             name: None,
             policy: Policy {
                 actor: std::any::type_name::<A>(),
@@ -139,9 +152,9 @@ impl<A: Actor> ChildSpec<A> {
         tag: u64,
     ) -> Result<(Child, ActorRef<A>), RegisterError> {
         let ChildSpec {
-            args, copy, name, ..
+            args, spawn, name, ..
         } = self;
-        let (child, actor) = system.spawn_child::<A>(move || copy(&args), parent, tag);
+        let (child, actor) = spawn(system, args, parent, tag);
         if let Some(name) = name {
             system.register(&name, &actor)?;
         }
@@ -154,6 +167,7 @@ impl<A: Actor> Clone for ChildSpec<A> {
         ChildSpec {
             args: (self.copy)(&self.args),
             copy: self.copy,
+            spawn: self.spawn,
             name: self.name.clone(),
             policy: self.policy,
         }

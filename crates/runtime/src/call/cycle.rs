@@ -20,6 +20,7 @@
 use super::CallHead;
 use crate::Pid;
 use crate::cell::future::{Block, Ran};
+use crate::cell::side::Side;
 use crate::cell::{Counted, EXAMINING, Header, WAKER};
 use crate::worker::Worker;
 use std::cell::{Cell, RefCell};
@@ -77,7 +78,9 @@ impl std::error::Error for CallCycle {}
 pub(crate) struct Waits {
     entered: bool,
     examine: bool,
+    /// For the next poll, and for that one only.
     verdict: Option<Verdict>,
+    shown: bool,
 }
 
 struct Verdict {
@@ -148,6 +151,7 @@ pub(crate) unsafe fn waits(
     } else if ours && std::ptr::eq(waker.vtable(), &WAKER) {
         // SAFETY: S2, we are inside a poll of the cell.
         let waits = unsafe { &mut cell.as_ref().side_or_new().waits };
+        let waits = waits.get_or_insert_default();
         if !waits.examine {
             waits.examine = true;
             waker.wake_by_ref();
@@ -161,7 +165,7 @@ pub(crate) unsafe fn waits(
 /// The cell is being polled on this thread.
 pub(crate) unsafe fn verdict(cell: NonNull<Header>, call: NonNull<CallHead>) -> Option<CallCycle> {
     // SAFETY: S2, we are inside a poll of the cell.
-    let waits = unsafe { &mut cell.as_ref().side()?.waits };
+    let waits = unsafe { cell.as_ref().side()?.waits.as_mut()? };
     let verdict = waits.verdict.take_if(|verdict| verdict.call == call)?;
     Some(verdict.cycle)
 }
@@ -175,13 +179,25 @@ pub(crate) unsafe fn verdict(cell: NonNull<Header>, call: NonNull<CallHead>) -> 
 pub(crate) unsafe fn resumed(cell: NonNull<Header>) -> bool {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    let Some(waits) = header.side().map(|side| &mut side.waits) else {
+    match header.side() {
+        Some(side) if side.waits.is_some() => leave(header, side),
+        _ => false,
+    }
+}
+
+#[cold]
+fn leave(header: &Header, side: &mut Side) -> bool {
+    let Some(waits) = &mut side.waits else {
         return false;
     };
     if std::mem::take(&mut waits.entered) {
-        header.table().core().waiting.leave(cell);
+        header.table().core().waiting.leave(NonNull::from(header));
     }
-    std::mem::take(&mut waits.examine)
+    let examine = std::mem::take(&mut waits.examine);
+    if waits.verdict.is_none() || std::mem::replace(&mut waits.shown, true) {
+        side.waits = None;
+    }
+    examine
 }
 
 /// Polls a suspended handler, finds out what it waits for, and whether that is a cycle.
@@ -207,23 +223,22 @@ pub(crate) unsafe fn examine(cell: NonNull<Header>, worker: &Worker, block: NonN
     drop(over);
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    let waits = &mut header.side_or_new().waits;
-    waits.verdict = None;
     let calls = std::mem::take(&mut *exam.calls.borrow_mut());
     if ran == Ran::Ready || calls.is_empty() || exam.wakers() > 0 {
         return ran;
     }
     let targets = calls.iter().map(|(target, _)| target.clone()).collect();
-    waits.entered = true;
+    let waits = header.side_or_new().waits.get_or_insert_default();
     if let Some((first, cycle)) = worker.core().waiting.enter(cell, targets) {
+        // It has left the table again.
         waits.verdict = Some(Verdict {
             call: calls[first].1,
             cycle,
         });
-        // SAFETY: S2, we own the cell; it leaves the table.
-        unsafe { resumed(cell) };
-        // Our own waker, so that the call is polled again.
+        // As a waker of its own, so that the call is polled again.
         header.word.poke();
+    } else {
+        waits.entered = true;
     }
     ran
 }
@@ -244,6 +259,7 @@ impl Waiting {
     }
 
     /// Rule 2. The index of the call that is part of a cycle, and the cycle.
+    /// The cell has entered unless there is one.
     fn enter(&self, cell: NonNull<Header>, targets: Vec<Counted>) -> Option<(usize, CallCycle)> {
         let mut entries = self.lock();
         let before = entries.insert(cell, targets);
@@ -252,6 +268,9 @@ impl Waiting {
         let (first, members) = stuck.path_back(&entries)?;
         self.cycles.fetch_add(1, Relaxed);
         let members = members.into_iter().map(describe).collect();
+        let targets = entries.remove(&cell);
+        drop(entries);
+        drop(targets);
         Some((first, CallCycle(members)))
     }
 }

@@ -7,6 +7,7 @@
 
 use super::future::{self, Completion, Ran, drive};
 use super::node::state_of;
+use super::supervision::OfCell;
 use super::turn::{Turn, reverse};
 use super::word::Released;
 use super::{ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, Phase, RESTART};
@@ -35,12 +36,12 @@ impl<A: Actor> Completion<Result<A, ExitReason>> for InitDone<A> {
                 // SAFETY: there is no state yet (S3), and the owner may write it.
                 unsafe { (*(*typed).state.get()).write(state) };
                 header.phase.set(Phase::Running);
-                if let Some(supervision) = header.side().and_then(|s| s.supervision.as_ref()) {
-                    supervision.started.set(Ok(()));
+                if let Some(supervision) = OfCell::of(header) {
+                    supervision.started().set(Ok(()));
                 }
             }
             Err(reason) => {
-                header.side_or_new().exit = Some(reason);
+                header.side_or_new().exit = Some(Box::new(reason));
                 header.flags.set(FINISH);
             }
         }
@@ -110,16 +111,16 @@ pub(crate) unsafe fn start_incarnation(cell: NonNull<Header>, worker: &Worker) -
     let header = unsafe { cell.as_ref() };
     header.phase.set(Phase::Starting);
     header.flags.set(0);
-    let side = header.side_or_new();
-    side.exit = None;
+    if let Some(side) = header.side() {
+        side.exit = None;
+    }
     header.table().core().pids.ensure(cell);
-    let Some(supervision) = side.supervision.as_ref() else {
+    let Some(supervision) = OfCell::of(header) else {
         return false;
     };
-    let start: *const dyn super::side::Start = &raw const *supervision.start;
     worker.begin_start(header);
-    // SAFETY: the supervision of a cell is never replaced while the cell lives; owner.
-    let ran = unsafe { (*start).start(cell, worker) };
+    // SAFETY: owner; a vacant cell has no state and is not over.
+    let ran = unsafe { supervision.start(cell, worker) };
     worker.end_message();
     ran == Ran::Pending
 }
@@ -153,7 +154,7 @@ pub(crate) unsafe fn end_incarnation(
         side.exit = None;
     }
     if *reason != ExitReason::Normal {
-        header.side_or_new().exit = Some(reason.clone());
+        header.side_or_new().exit = Some(Box::new(reason.clone()));
     }
     let core = header.table().core();
     if reason.is_abnormal() {
@@ -181,15 +182,17 @@ unsafe fn become_vacant(cell: NonNull<Header>, reason: &ExitReason) -> bool {
     let header = unsafe { cell.as_ref() };
     let closing = header.signals.load(Acquire) & CLOSE != 0;
     let core = header.table().core();
-    let Some(supervision) = header.side().and_then(|side| side.supervision.as_ref()) else {
+    let Some(supervision) = OfCell::of(header) else {
         return false;
     };
-    let (parent, tell, tag) = (supervision.parent, supervision.tell, supervision.tag);
-    supervision.started.set(Err(reason.clone()));
+    supervision.started().set(Err(reason.clone()));
     if closing {
         return false;
     }
-    let Some(parent) = core.pids.find(parent) else {
+    let Some(parent) = core.pids.find(supervision.parent()) else {
+        return false;
+    };
+    let Some(tell) = parent.header().table().child_exit.get() else {
         return false;
     };
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
@@ -200,7 +203,7 @@ unsafe fn become_vacant(cell: NonNull<Header>, reason: &ExitReason) -> bool {
     tell(
         &parent,
         ChildExit {
-            tag,
+            tag: supervision.tag(),
             pid,
             reason: reason.clone(),
         },
@@ -253,8 +256,8 @@ unsafe fn fail_requests_of_incarnation(cell: NonNull<Header>, reason: &ExitReaso
 pub(crate) unsafe fn fail_waiting(cell: NonNull<Header>) {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    let reason = header.side().and_then(|side| side.exit.clone());
-    let reason = reason.unwrap_or(ExitReason::Normal);
+    let reason = header.side().and_then(|side| side.exit.as_deref());
+    let reason = reason.cloned().unwrap_or(ExitReason::Normal);
     // SAFETY: owner: the mail taken is ours (S4).
     let newer = unsafe { reverse(header.word.take()) };
     if header.word.is_gated() {
@@ -282,7 +285,7 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     let reason = header
         .side()
         .and_then(|side| side.exit.take())
-        .unwrap_or(ExitReason::Normal);
+        .map_or(ExitReason::Normal, |reason| *reason);
     // SAFETY: closing makes us owner of all mail (S4).
     let (newest, gated) = header.word.close();
     // SAFETY: as above.
@@ -305,9 +308,8 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
         // SAFETY: S4.
         unsafe { fail_mail(list, &reason) };
     }
-    if let Some(side) = header.side() {
-        let supervision = side.supervision.take();
-        crate::panic::contain(|| drop(supervision));
+    if let Some(supervision) = OfCell::of(header) {
+        crate::panic::contain(|| supervision.close());
     }
     header.table().count(worker, Count::Ended, 1);
     if signals & ABANDONED != 0 {

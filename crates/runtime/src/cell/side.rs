@@ -2,35 +2,53 @@
 
 use super::future::{Block, Ran};
 use super::node::{Node, Operations};
+use super::supervision::{ChildOperations, Supervision};
 use super::{Counted, Header};
-use crate::child::{ChildExit, StartSlot};
+use crate::call::cycle::Waits;
 use crate::exit_watch::ExitSlot;
 use crate::worker::Worker;
 use crate::{Down, ExitReason, MonitorRef, Pid};
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
-/// Made at first need, owned by the cell's owner (S2).
+/// Made at first need, owned by the cell's owner (S2). A child has it from the beginning, as the
+/// first part of its [supervision](super::supervision) (S6).
+#[repr(C)]
 pub(crate) struct Side {
     /// The suspended handler, if any.
     pub(crate) future: *mut Block,
-    /// Why the actor stops, when it is not `Normal`.
-    pub(crate) exit: Option<ExitReason>,
-    /// What is known of calls that the suspended handler has been waiting for.
-    pub(crate) waits: crate::call::cycle::Waits,
+    /// Why the actor stops, when it is not `Normal`. Boxed: few actors ever need it.
+    pub(crate) exit: Option<Box<ExitReason>>,
+    /// What is known of calls that the suspended handler has been waiting for. Boxed likewise.
+    pub(crate) waits: Option<Box<Waits>>,
     pub(crate) relations: Option<Box<Relations>>,
-    pub(crate) supervision: Option<Box<Supervision>>,
+    /// What can be done with the supervision that this is a part of.
+    pub(super) child: Option<&'static ChildOperations>,
 }
 
-impl Default for Side {
-    fn default() -> Self {
+impl Side {
+    pub(super) fn new(child: Option<&'static ChildOperations>) -> Self {
         Self {
             future: null_mut(),
             exit: None,
-            waits: crate::call::cycle::Waits::default(),
+            waits: None,
             relations: None,
-            supervision: None,
+            child,
         }
+    }
+}
+
+/// Gives a side structure back.
+///
+/// # Safety
+/// The side structure is a cell's, which is freed with it.
+pub(super) unsafe fn free(side: NonNull<Side>) {
+    // SAFETY: by the caller's word it lives.
+    match unsafe { side.as_ref() }.child {
+        // SAFETY: S6: it is the beginning of a supervision with these operations.
+        Some(operations) => unsafe { (operations.free)(side.cast::<Supervision>()) },
+        // SAFETY: made by `side_or_new` from a box.
+        None => drop(unsafe { Box::from_raw(side.as_ptr()) }),
     }
 }
 
@@ -47,22 +65,6 @@ pub(crate) struct Relations {
     pub(crate) watchers: Vec<Watcher>,
     /// The monitors this incarnation has set and that have not fired.
     pub(crate) monitors: Vec<MonitorRef>,
-}
-
-/// What makes a cell a child: how to start it again, and whom to ask.
-pub(crate) struct Supervision {
-    pub(crate) parent: Pid,
-    pub(crate) tell: fn(&Counted, ChildExit) -> bool,
-    pub(crate) tag: u64,
-    pub(crate) start: Box<dyn Start>,
-    pub(crate) started: Arc<StartSlot>,
-}
-
-/// Begins a new incarnation.
-pub(crate) trait Start: Send {
-    /// # Safety
-    /// Owner only, the cell is of the right type and has no state.
-    unsafe fn start(&self, cell: NonNull<Header>, worker: &Worker) -> Ran;
 }
 
 /// Who is told that an incarnation ended.

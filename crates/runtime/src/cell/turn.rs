@@ -194,7 +194,11 @@ unsafe fn resume(
     if ran == Ran::Pending {
         return Some(suspend(header));
     }
-    header.side_or_new().future = null_mut();
+    let side = header.side_or_new();
+    side.future = null_mut();
+    if side.waits.is_some() {
+        side.waits = None;
+    }
     // SAFETY: a future that is ready has been dropped.
     unsafe { future::recycle(worker, block) };
     None
@@ -246,7 +250,7 @@ unsafe fn stop(cell: NonNull<Header>, worker: &Worker) -> Turn {
     let header = unsafe { cell.as_ref() };
     let reason = header
         .side()
-        .and_then(|side| side.exit.clone())
+        .and_then(|side| side.exit.as_deref().cloned())
         .unwrap_or(ExitReason::Normal);
     if header.flags.get() & FINISH == 0 && header.phase.get() == Phase::Running {
         header.flags.set(header.flags.get() & !STOP);

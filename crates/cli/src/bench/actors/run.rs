@@ -168,7 +168,8 @@ impl<'a> Row<'a> {
             &pairs(self.control.costs(self.case), &tokio),
         );
         let ours = &self.ours.name;
-        let figure = Figure::ratio(self.case.name(), ours, &best.name, &comparison, goal);
+        let figure = Figure::ratio(self.case.name(), ours, &best.name, &comparison, goal)
+            .control_of(&self.control.name);
         table.add_ratio(&self.case.name(), &best.name, comparison.ratio, goal);
         Ok(report.figure(&figure)?)
     }

@@ -66,6 +66,8 @@ pub(crate) struct Figure {
 #[derive(Debug, Clone, Serialize)]
 struct Claim {
     against: String,
+    /// Who was compared with itself.
+    control: String,
     control_low: f64,
     control_high: f64,
     goal: f64,
@@ -127,14 +129,24 @@ impl Figure {
         figure.value = comparison.ratio;
         figure.runs = comparison.pairs;
         figure.interval = Some(comparison.interval);
+        let against = against.into();
         figure.claim = Some(Claim {
-            against: against.into(),
+            control: against.clone(),
+            against,
             control_low: comparison.control.low,
             control_high: comparison.control.high,
             goal,
             verdict: comparison.at_most(goal),
         });
         figure
+    }
+
+    /// Names whose runs the control compares, where it is not the one compared against.
+    pub(crate) fn control_of(mut self, subject: &str) -> Self {
+        if let Some(claim) = &mut self.claim {
+            subject.clone_into(&mut claim.control);
+        }
+        self
     }
 
     pub(crate) fn case(&self) -> &str {
@@ -205,11 +217,12 @@ impl Claim {
     fn to_text(&self, paint: bool) -> String {
         let verdict = in_colour(self.verdict, paint);
         format!(
-            ", {against} with itself {} … {}; goal ≤ {}: {verdict}",
+            " of {against}, {control} with itself {} … {}; goal ≤ {}: {verdict}",
             number(self.control_low),
             number(self.control_high),
             number(self.goal),
             against = self.against,
+            control = self.control,
         )
     }
 }

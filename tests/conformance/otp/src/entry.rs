@@ -1,0 +1,51 @@
+//! What a name of a scenario stands for.
+
+use std::time::Duration;
+
+use vaxel_actor::{ActorRef, AnyRef, SupervisorRef};
+
+use crate::process::{Ask, Process, Run, Text};
+use crate::reason;
+
+/// An actor of one kind or another.
+#[derive(Clone)]
+pub(crate) enum Entry {
+    Process(ActorRef<Process>),
+    Supervisor(SupervisorRef),
+}
+
+impl Entry {
+    pub(crate) fn any(&self) -> AnyRef {
+        match self {
+            Entry::Process(actor) => actor.erase(),
+            Entry::Supervisor(supervisor) => supervisor.erase(),
+        }
+    }
+
+    /// Sends a message that is no request. False: nobody is there.
+    pub(crate) fn send(&self, text: String) -> bool {
+        match self {
+            Entry::Process(actor) => actor.cast(Text(text)).is_ok(),
+            Entry::Supervisor(_) => self.any().is_alive(),
+        }
+    }
+
+    pub(crate) fn cast(&self, words: &[String]) {
+        // A cast to who has ended is lost.
+        match self {
+            Entry::Process(actor) => _ = actor.cast(Run::cast(words)),
+            Entry::Supervisor(_) => {}
+        }
+    }
+
+    /// Asks, and writes down what became of it.
+    pub(crate) async fn call(&self, words: Vec<String>, limit: Duration) -> String {
+        match self {
+            Entry::Process(actor) => match actor.call(Ask(words)).timeout(limit).await {
+                Ok(answer) => answer,
+                Err(error) => reason::of_call(&error),
+            },
+            Entry::Supervisor(_) => "exit:unsupported".to_owned(),
+        }
+    }
+}
