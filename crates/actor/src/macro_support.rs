@@ -18,6 +18,7 @@ pub use vaxel_runtime::{
 pub struct Failure<E>(pub E);
 
 pub trait ReasonOfError {
+    #[track_caller]
     fn reason(&self) -> ExitReason;
 }
 
@@ -36,6 +37,7 @@ impl<E: Error> ReasonOfError for Failure<E> {
 }
 
 pub trait ReasonOfDisplay {
+    #[track_caller]
     fn reason(&self) -> ExitReason;
 }
 

@@ -187,7 +187,7 @@ impl Watcher {
     #[call]
     fn watch_for_nothing(&mut self, whom: ActorRef<Fragile>, cx: &mut Context<Self>) {
         let monitor = cx.monitor(&whom);
-        cx.demonitor(monitor, &whom);
+        cx.demonitor(monitor);
     }
 
     #[info]

@@ -23,11 +23,14 @@
 pub(crate) mod end;
 pub(crate) mod future;
 pub(crate) mod node;
+pub(crate) mod relations;
 pub(crate) mod side;
+pub(crate) mod signal;
 pub(crate) mod supervision;
 pub(crate) mod turn;
 pub(crate) mod word;
 
+use crate::sync::AtomicU16;
 use crate::types::{Count, TypeTable};
 use crate::worker::{self, Worker};
 use crate::{Actor, ExitReason};
@@ -37,24 +40,30 @@ use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::AcqRel};
+use std::sync::atomic::{AtomicU32, Ordering::AcqRel};
 use std::task::{RawWaker, RawWakerVTable};
 use word::{LastReference, Pushed, References, StateWord};
 
 /// Asked to stop: after the current message.
-pub(crate) const SHUTDOWN: u8 = 1;
+pub(crate) const SHUTDOWN: u16 = 1;
 /// Killed: at once, also a suspended handler.
-pub(crate) const KILL: u8 = 1 << 1;
+pub(crate) const KILL: u16 = 1 << 1;
 /// A vacant cell gets a new incarnation.
-pub(crate) const RESTART: u8 = 1 << 2;
+pub(crate) const RESTART: u16 = 1 << 2;
 /// A vacant cell ends; a live one stops and then ends.
-pub(crate) const CLOSE: u8 = 1 << 3;
+pub(crate) const CLOSE: u16 = 1 << 3;
 /// The registry knows this cell. Not a request: it stays set.
-pub(crate) const NAMED: u8 = 1 << 4;
+pub(crate) const NAMED: u16 = 1 << 4;
+/// There is a signal in the mail that does not wait for its turn; see [`signal`].
+pub(crate) const LOOK: u16 = 1 << 5;
 /// Declared dead from outside; the reference that was leaked for it goes with the bit.
-pub(crate) const ABANDONED: u8 = 1 << 6;
+pub(crate) const ABANDONED: u16 = 1 << 6;
 /// The mail of a vacant cell fails.
-pub(crate) const FAIL_MAIL: u8 = 1 << 7;
+pub(crate) const FAIL_MAIL: u16 = 1 << 7;
+/// This incarnation traps exits. Not a request: it stays set.
+pub(crate) const TRAPS: u16 = 1 << 8;
+/// The incarnation is over and no other has been asked for. Not a request: it stays set.
+pub(crate) const VACANT: u16 = 1 << 9;
 
 /// Owner's flag: stop after the current message, `terminate` first.
 pub(crate) const STOP: u8 = 1;
@@ -79,7 +88,7 @@ pub(crate) struct Header {
     pub(crate) references: References,
     /// The slot of the pid plus one; zero while there is none. Written under the table's lock.
     pub(crate) slot: AtomicU32,
-    pub(crate) signals: AtomicU8,
+    pub(crate) signals: AtomicU16,
     pub(crate) phase: Cell<Phase>,
     pub(crate) flags: Cell<u8>,
     table: NonNull<TypeTable>,
@@ -132,6 +141,12 @@ impl Header {
             self.side_or_new().exit = Some(Box::new(reason));
         }
     }
+
+    /// Ends this incarnation after the current message, without `terminate`. Owner only (S2).
+    pub(crate) fn end_now(&self, reason: ExitReason) {
+        self.flags.set(self.flags.get() | FINISH);
+        self.side_or_new().exit = (reason != ExitReason::Normal).then(|| Box::new(reason));
+    }
 }
 
 /// Makes a cell owned by the caller, with one reference.
@@ -150,7 +165,7 @@ pub(crate) fn allocate<A: Actor>(
         word: StateWord::owned(),
         references: References::one(),
         slot: AtomicU32::new(0),
-        signals: AtomicU8::new(0),
+        signals: AtomicU16::new(0),
         phase: Cell::new(phase),
         flags: Cell::new(0),
         table,
@@ -241,7 +256,7 @@ impl Counted {
     }
 
     /// Sets a signal and makes sure that a worker looks at it.
-    pub(crate) fn signal(&self, signal: u8) {
+    pub(crate) fn signal(&self, signal: u16) {
         self.header().signals.fetch_or(signal, AcqRel);
         if self.header().word.poke() {
             worker::schedule(self.0);

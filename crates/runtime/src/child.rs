@@ -8,12 +8,10 @@
 mod started;
 
 use crate::cell::end::{declare_dead, request_restart};
-use crate::cell::side::Watcher;
 use crate::cell::supervision::{OfCell, supervise};
 use crate::cell::word::Released;
 use crate::cell::{self, CLOSE, Counted, KILL, Phase, SHUTDOWN};
 use crate::exit_watch::Exit;
-use crate::reference::watch;
 use crate::worker::Worker;
 use crate::{Actor, ActorRef, AnyRef, ExitReason, Message, Pid, Recipient, System};
 pub(crate) use started::StartSlot;
@@ -169,18 +167,10 @@ impl Child {
     /// Resolves when the incarnation of that pid is over, with [`ExitReason::NoProcess`] if it was
     /// over before. Unlike [`exit`](Self::exit) it never waits for a later incarnation.
     pub fn exit_of(&self, pid: Pid) -> Exit {
-        let (exit, counted) = (Exit::new(), self.counted());
-        watch(counted, pid, Watcher::Future(exit.slot()));
-        // The request may have come after the end, to a vacant cell, where it would lie until the
-        // next incarnation. Who finds the pid retired answers in its place; the first one counts.
-        let core = counted.header().table().core();
-        if core.pids.of(counted.cell()) != Some(pid) {
-            exit.slot().set(ExitReason::NoProcess);
-        }
-        exit
+        crate::reference::exit_of(self.counted(), pid)
     }
 
-    /// The pid of the current incarnation.
+    /// The pid of the current incarnation, [`Pid::NONE`] between its end and the restart.
     pub fn pid(&self) -> Pid {
         self.actor.pid()
     }

@@ -1,13 +1,14 @@
 //! What a handler knows of its own actor.
 
+mod relations;
+
 use crate::call::CallHead;
 use crate::cell::node::CastNode;
-use crate::cell::side::{UnwatchNode, Watcher};
 use crate::cell::{Counted, Header};
 use crate::clock::Time;
-use crate::reference::{Watchable, cast_exempt, watch};
+use crate::reference::cast_exempt;
 use crate::timer::{Action, Every, Key, Post};
-use crate::{Actor, ActorRef, Down, ExitReason, Handler, Message, Pid, RegisterError, System};
+use crate::{Actor, ActorRef, ExitReason, Handler, Message, Pid, RegisterError, System};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +28,8 @@ unsafe impl<A> Send for Context<A> {}
 unsafe impl<A> Sync for Context<A> {}
 
 /// Which monitor; see [`Context::monitor`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MonitorRef(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonitorRef(pub(crate) u64);
 
 /// A timer of this incarnation; see [`Context::send_after`].
 #[derive(Debug, Clone)]
@@ -117,58 +118,6 @@ impl<A: Actor> Context<A> {
             .register(name, &self.counted())
     }
 
-    /// Asks to be told, by exactly one [`Down`], when that incarnation ends; at once, with
-    /// [`ExitReason::NoProcess`], if it has. The request keeps the order of this actor's other
-    /// messages to it. A monitor belongs to this incarnation and ends with it.
-    pub fn monitor(&mut self, target: &impl Watchable) -> MonitorRef
-    where
-        A: Handler<Down>,
-    {
-        let core = self.header().table().core();
-        let id = core
-            .monitors
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let monitor = MonitorRef(id);
-        self.header()
-            .side_or_new()
-            .relations()
-            .monitors
-            .push(monitor);
-        let target = target.erased();
-        let target = target.counted();
-        let pid = target.header().table().core().pids.ensure(target.cell());
-        let tell = |to: &Counted, down: Down| {
-            cast_exempt_down::<A>(to, down);
-        };
-        watch(
-            target,
-            pid,
-            Watcher::Actor {
-                pid: self.pid(),
-                monitor,
-                tell,
-            },
-        );
-        monitor
-    }
-
-    /// Takes a monitor back: no [`Down`] of it is handled from now on.
-    pub fn demonitor(&mut self, monitor: MonitorRef, target: &impl Watchable) {
-        let Some(side) = self.header().side() else {
-            return;
-        };
-        let monitors = &mut side.relations().monitors;
-        let Some(at) = monitors.iter().position(|known| *known == monitor) else {
-            return;
-        };
-        monitors.swap_remove(at);
-        let node = UnwatchNode::allocate(monitor);
-        if !target.erased().counted().push_exempt(node) {
-            // SAFETY: a refused node stays ours.
-            unsafe { (node.as_ref().operations.drop)(node, &ExitReason::NoProcess) };
-        }
-    }
-
     /// Sends this actor a message after a while, past the bound of its mailbox. The timer belongs
     /// to this incarnation: it does not outlive it, and it does not keep the actor alive.
     pub fn send_after<M: Message>(&mut self, after: Duration, message: M) -> TimerRef
@@ -227,70 +176,4 @@ impl<A: Actor> Context<A> {
             }
         }
     }
-}
-
-/// Delivers a down: counted against nothing, handled only while its monitor is set.
-fn cast_exempt_down<A: Handler<Down>>(to: &Counted, down: Down) {
-    let node = DownNode::allocate::<A>(down);
-    if !to.push_exempt(node) {
-        // SAFETY: a refused node stays ours.
-        unsafe { (node.as_ref().operations.drop)(node, &ExitReason::NoProcess) };
-    }
-}
-
-#[repr(C)]
-struct DownNode {
-    node: crate::cell::node::Node,
-    down: Down,
-}
-
-struct DownOperations<A>(PhantomData<fn(A)>);
-
-impl<A: Handler<Down>> DownOperations<A> {
-    const OPERATIONS: &'static crate::cell::node::Operations = &crate::cell::node::Operations {
-        run: run_down::<A>,
-        drop: drop_down,
-        name: std::any::type_name::<Down>,
-        of_incarnation: true,
-    };
-}
-
-impl DownNode {
-    fn allocate<A: Handler<Down>>(down: Down) -> NonNull<crate::cell::node::Node> {
-        let node = crate::cell::node::Node::new(DownOperations::<A>::OPERATIONS);
-        NonNull::from(Box::leak(Box::new(Self { node, down }))).cast()
-    }
-}
-
-unsafe fn run_down<A: Handler<Down>>(
-    cell: NonNull<Header>,
-    node: NonNull<crate::cell::node::Node>,
-    worker: &crate::worker::Worker,
-) -> crate::cell::future::Ran {
-    use crate::cell::future::{Ran, drive};
-    use crate::cell::node::{Discard, state_of};
-    // SAFETY: S4.
-    let down = unsafe { Box::from_raw(node.cast::<DownNode>().as_ptr()) }.down;
-    // SAFETY: S2, we own the cell.
-    let relations = unsafe { cell.as_ref() }
-        .side()
-        .and_then(|side| side.relations.as_mut());
-    let Some(monitors) = relations.map(|relations| &mut relations.monitors) else {
-        return Ran::Ready;
-    };
-    let Some(at) = monitors.iter().position(|known| *known == down.monitor) else {
-        return Ran::Ready;
-    };
-    monitors.swap_remove(at);
-    // SAFETY: owner, phase Running.
-    unsafe {
-        drive::<A, _, _>(cell, worker, Discard, |cell, cx| {
-            A::handle(state_of(cell), down, cx)
-        })
-    }
-}
-
-unsafe fn drop_down(node: NonNull<crate::cell::node::Node>, _reason: &ExitReason) {
-    // SAFETY: S4.
-    drop(unsafe { Box::from_raw(node.cast::<DownNode>().as_ptr()) });
 }

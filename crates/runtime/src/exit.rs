@@ -1,6 +1,7 @@
 //! Why an actor ended, and how others learn of it.
 
 use crate::{Message, MonitorRef, Pid};
+use std::panic::Location;
 use std::{fmt, sync::Arc};
 
 /// Why an incarnation of an actor ended.
@@ -15,10 +16,14 @@ pub enum ExitReason {
     Shutdown,
     /// As `Shutdown`, with a word of explanation.
     ShutdownWith(Arc<str>),
+    /// What a kill is sent with: [`ActorRef::exit_with`](crate::ActorRef::exit_with) with this
+    /// reason cannot be trapped, and the actor ends with [`Killed`](Self::Killed). An actor that
+    /// stops itself with it ends with this very reason, which those linked to it may trap.
+    Kill,
     /// It was killed; nothing of its own ran any more.
     Killed,
     /// It stopped itself, or its `init` refused, because of an error.
-    Error(Arc<str>),
+    Error(Arc<Failure>),
     /// A handler, `init` or `terminate` panicked.
     Panic(Arc<Crash>),
     /// There was no such actor to begin with.
@@ -26,9 +31,13 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
-    /// An error reason from anything that can be shown.
+    /// An error reason from anything that can be shown. Notes where it was called.
+    #[track_caller]
     pub fn error(cause: impl fmt::Display) -> Self {
-        Self::Error(cause.to_string().into())
+        Self::Error(Arc::new(Failure {
+            message: cut(cause.to_string()),
+            location: Location::caller(),
+        }))
     }
 
     /// A shutdown with a word of explanation.
@@ -43,14 +52,17 @@ impl ExitReason {
     }
 }
 
+/// With `{:#}` an error shows its location too, as a panic always does.
 impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Normal => f.write_str("normal"),
             Self::Shutdown => f.write_str("shutdown"),
             Self::ShutdownWith(why) => write!(f, "shutdown: {why}"),
+            Self::Kill => f.write_str("kill"),
             Self::Killed => f.write_str("killed"),
-            Self::Error(cause) => write!(f, "error: {cause}"),
+            Self::Error(failure) if f.alternate() => write!(f, "error at {failure:#}"),
+            Self::Error(failure) => write!(f, "error: {failure}"),
             Self::Panic(crash) => write!(f, "{crash}"),
             Self::NoProcess => f.write_str("no such actor"),
         }
@@ -71,21 +83,68 @@ impl Crash {
     /// Longer panic messages are cut here, so that a crash report cannot grow without bound.
     pub const MESSAGE_BYTES_MAX: usize = 1024;
 
-    pub(crate) fn new(mut message: String, location: String) -> Self {
-        if message.len() > Self::MESSAGE_BYTES_MAX {
-            let cut = (0..=Self::MESSAGE_BYTES_MAX)
-                .rev()
-                .find(|&at| message.is_char_boundary(at));
-            message.truncate(cut.unwrap_or(0));
-            message.push('…');
+    pub(crate) fn new(message: String, location: String) -> Self {
+        Self {
+            message: cut(message),
+            location,
         }
-        Self { message, location }
     }
+}
+
+/// Cuts a message between characters, so that a report is bounded in size.
+fn cut(mut message: String) -> String {
+    if message.len() > Crash::MESSAGE_BYTES_MAX {
+        let cut = (0..=Crash::MESSAGE_BYTES_MAX)
+            .rev()
+            .find(|&at| message.is_char_boundary(at));
+        message.truncate(cut.unwrap_or(0));
+        message.push('…');
+    }
+    message
 }
 
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "panicked at {}: {}", self.location, self.message)
+    }
+}
+
+/// What an error said and where it was made; see [`ExitReason::error`].
+///
+/// Two failures are equal when they say the same, wherever they were made.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    message: String,
+    location: &'static Location<'static>,
+}
+
+impl Failure {
+    /// What it said, cut at [`Crash::MESSAGE_BYTES_MAX`].
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The place in the program that made the reason.
+    pub fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+}
+
+impl PartialEq for Failure {
+    fn eq(&self, other: &Self) -> bool {
+        self.message == other.message
+    }
+}
+
+impl Eq for Failure {}
+
+/// With `{:#}` the location too.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            write!(f, "{}: ", self.location)?;
+        }
+        f.write_str(&self.message)
     }
 }
 
@@ -105,6 +164,21 @@ impl Message for Down {
     type Reply = ();
 }
 
+/// An exit signal that an actor traps; see [`Context::trap_exits`](crate::Context::trap_exits).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrappedExit {
+    /// Who ended or sent it. [`Pid::NONE`] when no actor sent it, and when an actor was linked to
+    /// that had ended before anybody knew its pid.
+    pub from: Pid,
+    /// Why.
+    pub reason: ExitReason,
+}
+
+impl Message for TrappedExit {
+    type Reply = ();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +194,22 @@ mod tests {
     fn shutdowns_are_not_abnormal() {
         assert!(!ExitReason::shutdown_with("deploy").is_abnormal());
         assert!(ExitReason::Killed.is_abnormal() && ExitReason::error("x").is_abnormal());
+    }
+
+    #[test]
+    fn an_error_knows_its_place_and_equals_by_what_it_says() {
+        let (one, other) = (
+            ExitReason::error("disk full"),
+            ExitReason::error("disk full"),
+        );
+        assert_eq!(one, other);
+        assert_ne!(one, ExitReason::error("disk gone"));
+        assert_eq!(one.to_string(), "error: disk full");
+        let shown = format!("{one:#}");
+        assert!(
+            shown.starts_with("error at ") && shown.contains("exit.rs:"),
+            "{shown}"
+        );
+        assert!(shown.ends_with(": disk full"), "{shown}");
     }
 }

@@ -6,7 +6,7 @@
 
 mod stripe;
 
-use crate::cell::{Counted, Header};
+use crate::cell::{Counted, Header, VACANT};
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{
@@ -109,7 +109,8 @@ impl Pids {
         ((cell.as_ptr().addr() >> 6) ^ (cell.as_ptr().addr() >> 12)) & self.spread
     }
 
-    /// The pid of this incarnation, given at first need. [`Pid::NONE`] when the actor is over.
+    /// The pid of this incarnation, given at first need. [`Pid::NONE`] when the incarnation is
+    /// over.
     pub(crate) fn ensure(&self, cell: NonNull<Header>) -> Pid {
         // SAFETY: the caller holds a reference or owns the cell (S1).
         let header = unsafe { cell.as_ref() };
@@ -119,17 +120,18 @@ impl Pids {
         if known != 0 {
             return Self::read(&stripe, known);
         }
-        if header.word.is_dead() {
+        let is_over = || header.word.is_dead() || header.signals.load(Relaxed) & VACANT != 0;
+        if is_over() {
             return Pid::NONE;
         }
         let (index, generation) = stripe.insert(cell);
         // Slot zero is nobody's.
         let slot = index * STRIPES as u32 + home as u32 + 1;
         header.slot.store(slot, Relaxed);
-        // Pairs with the end of an actor, which closes the word, fences, and then looks for a slot:
-        // either it finds the slot, or the end is seen here.
+        // Pairs with the end of an incarnation, which closes the word or marks the cell as vacant,
+        // fences, and then looks for a slot: either it finds the slot, or the end is seen here.
         fence(SeqCst);
-        if header.word.is_dead() && header.slot.swap(0, Relaxed) != 0 {
+        if is_over() && header.slot.swap(0, Relaxed) != 0 {
             stripe.release(index);
             return Pid::NONE;
         }

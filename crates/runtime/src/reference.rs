@@ -2,12 +2,14 @@
 
 use crate::call::Call;
 use crate::cell::node::{CastNode, Node};
-use crate::cell::side::{WatchNode, Watcher, allocate_stop};
+use crate::cell::relations::Watcher;
+use crate::cell::signal::{self, Signal, allocate_stop};
 use crate::cell::word::Pushed;
 use crate::cell::{self, Counted, KILL, SHUTDOWN};
 use crate::exit_watch::Exit;
 use crate::mailbox::send::Sending;
 use crate::mailbox::{AtBound, at_bound};
+use crate::system::core::Core;
 use crate::{Actor, ExitReason, Handler, Message, Pid, System};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -155,7 +157,15 @@ impl<A: Actor> ActorRef<A> {
         self.counted.signal(KILL);
     }
 
-    /// The pid of this incarnation, [`Pid::NONE`] once the actor is over.
+    /// Sends an exit signal to this incarnation, as OTP's `exit/2` does. `Normal` is ignored and
+    /// `Kill` cannot be trapped. Any other reason ends the actor at once with that reason, also in
+    /// the middle of an await and without `terminate`; one that [traps
+    /// exits](crate::Context::trap_exits) gets it as a message instead.
+    pub fn exit_with(&self, reason: ExitReason) {
+        exit_with(&self.counted, reason);
+    }
+
+    /// The pid of this incarnation, [`Pid::NONE`] once it is over and no other has been started.
     pub fn pid(&self) -> Pid {
         pid(&self.counted)
     }
@@ -165,7 +175,9 @@ impl<A: Actor> ActorRef<A> {
         !self.counted.header().word.is_dead()
     }
 
-    /// Resolves with the reason when this incarnation ends.
+    /// Resolves with the reason when this incarnation ends. For a child that has ended and has not
+    /// been restarted yet, with the reason of that end; [`ExitReason::NoProcess`] for an actor that
+    /// is over.
     pub fn exit(&self) -> Exit {
         exit(&self.counted)
     }
@@ -209,6 +221,11 @@ impl AnyRef {
     /// As [`ActorRef::kill`].
     pub fn kill(&self) {
         self.counted.signal(KILL);
+    }
+
+    /// As [`ActorRef::exit_with`].
+    pub fn exit_with(&self, reason: ExitReason) {
+        exit_with(&self.counted, reason);
     }
 
     /// As [`ActorRef::pid`].
@@ -366,53 +383,103 @@ fn pid(of: &Counted) -> Pid {
 }
 
 pub(crate) fn exit(of: &Counted) -> Exit {
+    // No pid: the incarnation the caller means is over, and its reason is known while the cell is
+    // vacant.
+    exit_at(of, pid(of))
+}
+
+/// As [`exit`], for one incarnation.
+pub(crate) fn exit_of(of: &Counted, target: Pid) -> Exit {
+    if of.header().table().core().pids.of(of.cell()) == Some(target) {
+        return exit_at(of, target);
+    }
     let exit = Exit::new();
-    watch(of, pid(of), Watcher::Future(exit.slot()));
+    exit.slot().set(ExitReason::NoProcess);
     exit
 }
 
-/// Asks to be told of the end of an incarnation.
-pub(crate) fn watch(of: &Counted, target: Pid, watcher: Watcher) {
-    let core = of.header().table().core;
-    let node = WatchNode::allocate(core, target, watcher);
-    if target.is_none() || !of.push_exempt(node) {
-        // SAFETY: a refused node stays ours.
-        unsafe { (node.as_ref().operations.drop)(node, &ExitReason::NoProcess) };
-    }
+fn exit_at(of: &Counted, target: Pid) -> Exit {
+    let exit = Exit::new();
+    let id = of.header().table().core().next_id();
+    let watch = Signal::Watch(id, Watcher::Future(exit.slot()));
+    signal::send(of, target, watch);
+    exit
 }
 
-/// What can be watched: references of every kind, and what dereferences to one.
+fn exit_with(to: &Counted, reason: ExitReason) {
+    signal::send_exit(to, pid(to), Pid::NONE, reason, false);
+}
+
+/// References of every kind, and what dereferences to one.
 pub trait Watchable: sealed::Sealed {}
 
+/// Whom a monitor, a link or an exit may mean: any [reference](Watchable), which stands for the
+/// current incarnation, or a [`Pid`].
+pub trait Target: sealed::Named {}
+
 pub(crate) mod sealed {
+    use super::{AnyRef, Core, Counted, NonNull, Pid};
+
     pub trait Sealed {
-        fn erased(&self) -> super::AnyRef;
+        fn erased(&self) -> AnyRef;
+    }
+
+    /// The system of whoever asks.
+    pub struct Home(pub(crate) NonNull<Core>);
+
+    /// Who is meant; without a cell nobody of that pid lives.
+    pub struct Whom {
+        pub(crate) found: Option<Counted>,
+        pub(crate) pid: Pid,
+    }
+
+    pub trait Named {
+        /// # Panics
+        /// If the actor lives in another system: pids mean nothing there.
+        fn whom(&self, home: Home) -> Whom;
     }
 }
+
+impl<W: Watchable> sealed::Named for W {
+    fn whom(&self, home: sealed::Home) -> sealed::Whom {
+        let AnyRef { counted } = self.erased();
+        assert!(
+            counted.header().table().core == home.0,
+            "monitors, links and exits stay within one system"
+        );
+        let pid = pid(&counted);
+        let found = (!pid.is_none()).then_some(counted);
+        sealed::Whom { found, pid }
+    }
+}
+impl<W: Watchable> Target for W {}
+
+impl sealed::Named for Pid {
+    fn whom(&self, home: sealed::Home) -> sealed::Whom {
+        // SAFETY: the caller is an actor of this core.
+        let found = unsafe { home.0.as_ref() }.pids.find(*self);
+        sealed::Whom { found, pid: *self }
+    }
+}
+impl Target for Pid {}
 
 impl<A: Actor> sealed::Sealed for ActorRef<A> {
     fn erased(&self) -> AnyRef {
-        AnyRef {
-            counted: self.counted.clone(),
-        }
+        self.erase()
     }
 }
 impl<A: Actor> Watchable for ActorRef<A> {}
 
 impl sealed::Sealed for AnyRef {
     fn erased(&self) -> AnyRef {
-        AnyRef {
-            counted: self.counted.clone(),
-        }
+        self.clone()
     }
 }
 impl Watchable for AnyRef {}
 
 impl<M: Message> sealed::Sealed for Recipient<M> {
     fn erased(&self) -> AnyRef {
-        AnyRef {
-            counted: self.counted.clone(),
-        }
+        self.erase()
     }
 }
 impl<M: Message> Watchable for Recipient<M> {}

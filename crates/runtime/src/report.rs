@@ -52,11 +52,10 @@ impl SupervisorReport {
         reason: &ExitReason,
     ) -> Self {
         let reason = match reason {
-            ExitReason::Error(text) => ExitReason::Error(cut(text, Self::REASON_BYTES_MAX)),
             ExitReason::ShutdownWith(text) => {
                 ExitReason::ShutdownWith(cut(text, Self::REASON_BYTES_MAX))
             }
-            // A panic's message has been cut before.
+            // The messages of errors and panics have been cut before.
             other => other.clone(),
         };
         Self {
@@ -121,7 +120,7 @@ mod tests {
             )
         };
         for reason in [
-            ExitReason::Error(long.clone()),
+            ExitReason::error(&long),
             ExitReason::ShutdownWith(long.clone()),
         ] {
             let text = report(reason).to_string();

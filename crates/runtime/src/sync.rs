@@ -1,21 +1,21 @@
 //! The atomics of the lock-free protocols, in one place so that Loom can take them over.
 //!
-//! Only the modules that hold a protocol ([`crate::cell::word`], [`crate::call::slot`],
-//! [`crate::call::pending`], [`crate::timer::alarm`], [`crate::worker::ring`],
-//! [`crate::worker::idle`]) import from here. Everything else uses the
+//! Only the modules that hold a protocol ([`crate::cell::word`], [`crate::cell::signal`],
+//! [`crate::call::slot`], [`crate::call::pending`], [`crate::timer::alarm`],
+//! [`crate::worker::ring`], [`crate::worker::idle`]) import from here. Everything else uses the
 //! standard library, so a `--cfg loom` build still compiles the whole crate.
 
 #[cfg(not(loom))]
 pub(crate) use std::{
     hint::spin_loop,
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, fence},
     sync::{Condvar, Mutex, MutexGuard},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::{
     hint::spin_loop,
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, fence},
     sync::{Condvar, Mutex, MutexGuard},
 };
 

@@ -148,7 +148,7 @@ impl System {
     /// Spawns an actor whose `init` is queued for a worker, wherever this is called: for threads
     /// that must not run user code.
     pub fn spawn_queued<A: Actor>(&self, args: A::Args) -> ActorRef<A> {
-        spawn_queued(self.core, args)
+        spawn_queued(self.core, args, |_| ())
     }
 
     /// Keeps an actor alive until the system shuts down, which stops the actors kept in reverse
@@ -182,6 +182,12 @@ impl System {
         let same = counted.header().table().type_id == std::any::TypeId::of::<A>();
         // SAFETY: the type has just been compared.
         same.then(|| unsafe { ActorRef::from_counted(counted) })
+    }
+
+    /// Sends an exit signal to an incarnation, as [`ActorRef::exit_with`] does; nobody misses it
+    /// when that is over.
+    pub fn exit(&self, pid: Pid, reason: ExitReason) {
+        crate::cell::signal::exit(self.core(), Pid::NONE, pid, reason);
     }
 
     /// The actor of that pid, if that incarnation lives and anybody holds a reference to it.
@@ -468,13 +474,27 @@ pub fn spawn<A: Actor>(args: A::Args) -> ActorRef<A> {
 /// Spawns in the system of this core, which the caller keeps alive.
 #[inline]
 pub(crate) fn spawn_in<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
+    spawn_with(core, args, |_| ())
+}
+
+/// Spawns an actor whose cell is made ready first, while it is the caller's own and before `init`.
+#[inline]
+pub(crate) fn spawn_with<A: Actor>(
+    core: NonNull<Core>,
+    args: A::Args,
+    prepare: impl FnOnce(NonNull<Header>),
+) -> ActorRef<A> {
     worker::with_current(core, |worker| match worker {
-        Some(worker) if worker.depth.get() < DEPTH_MAX => spawn_here(worker, args),
-        _ => spawn_queued(core, args),
+        Some(worker) if worker.depth.get() < DEPTH_MAX => spawn_here(worker, args, prepare),
+        _ => spawn_queued(core, args, prepare),
     })
 }
 
-fn spawn_queued<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
+fn spawn_queued<A: Actor>(
+    core: NonNull<Core>,
+    args: A::Args,
+    prepare: impl FnOnce(NonNull<Header>),
+) -> ActorRef<A> {
     let cell = worker::with_current(core, |worker| {
         // SAFETY: what this needs is what the caller has promised.
         let table = unsafe { core.as_ref() }.table::<A>();
@@ -486,16 +506,22 @@ fn spawn_queued<A: Actor>(core: NonNull<Core>, args: A::Args) -> ActorRef<A> {
         cell.as_ref().local.set(node.as_ptr());
         ActorRef::from_counted(Counted::adopt(cell))
     };
+    prepare(cell);
     worker::schedule(cell);
     actor
 }
 
 /// Spawns on a worker: `init` runs now, up to its first await.
 #[inline]
-fn spawn_here<A: Actor>(worker: &Worker, args: A::Args) -> ActorRef<A> {
+fn spawn_here<A: Actor>(
+    worker: &Worker,
+    args: A::Args,
+    prepare: impl FnOnce(NonNull<Header>),
+) -> ActorRef<A> {
     let cell = cell::allocate::<A>(worker.table::<A>(), Some(worker), Phase::Starting);
     // SAFETY: S1, this is the first reference and it is counted.
     let actor = unsafe { ActorRef::from_counted(Counted::adopt(cell)) };
+    prepare(cell);
     worker.depth.set(worker.depth.get() + 1);
     let outer = worker.inflight();
     // SAFETY: the cell is ours until it is released below.

@@ -232,7 +232,7 @@ impl Timers {
             self.fire(core);
             self.alarm.listen();
             let next = self.next().unwrap_or(u64::MAX);
-            self.alarm.sleep(next, |wakes_at| {
+            self.alarm.rest(next, |wakes_at| {
                 if core.is_closed() {
                     return Some(Duration::ZERO);
                 }

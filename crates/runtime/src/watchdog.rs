@@ -11,6 +11,10 @@
 //! 4. the flushers run, because replies that the stuck worker has published may wait for a wake-up;
 //! 5. an event names the actor and the message.
 //!
+//! Long before that, a turn that lasts from one look to the next is asked to *hurry*: it ends after
+//! the message being handled, so that a backlog of slow messages does not hold its worker for a
+//! whole turn of 64.
+//!
 //! When the handler returns its thread hands over and ends: an unprivileged thread cannot raise its
 //! priority again. While all workers sleep the watchdog does too, after 60 ms of calm.
 
@@ -84,7 +88,11 @@ impl Watchdog {
             std::thread::park_timeout(if calm < SLOW_AFTER { TICK } else { SLOW_TICK });
             let mut busy = false;
             for (index, seat) in core.seats[..core.seats_used()].iter().enumerate() {
-                busy |= seat.taken.load(Relaxed) && !core.idle.is_parked(index);
+                let runs = seat.taken.load(Relaxed) && !core.idle.is_parked(index);
+                busy |= runs;
+                if runs && seen[index].same_turn(seat) {
+                    seat.hurry.store(true, Relaxed);
+                }
                 if seen[index].is_stuck(seat) {
                     self.replace(core, index, seat);
                 }
@@ -165,18 +173,23 @@ fn sweep_calls(core: &Core) -> bool {
 
 #[derive(Clone, Copy, Default)]
 struct Seen {
+    turns: u64,
     ticks: u64,
     cpu_nanos: Option<u64>,
 }
 
 impl Seen {
+    /// Whether the worker is in the turn in which it was at the last look.
+    fn same_turn(&mut self, seat: &Seat) -> bool {
+        let turns = seat.turns.load(Relaxed);
+        std::mem::replace(&mut self.turns, turns) == turns
+    }
+
     fn is_stuck(&mut self, seat: &Seat) -> bool {
         let ticks = seat.ticks.load(Acquire);
         if ticks != self.ticks || ticks & 1 == 0 || seat.replaced.load(Relaxed) {
-            *self = Self {
-                ticks,
-                cpu_nanos: None,
-            };
+            self.ticks = ticks;
+            self.cpu_nanos = None;
             return false;
         }
         let Some(now) = cpu_nanos(seat.clock_id.load(Acquire)) else {

@@ -8,6 +8,11 @@
 //! another worker's ring; then it parks. It does not spin: on two cores spinning costs more than it
 //! gains.
 //!
+//! A turn that lasts longer than a millisecond is ended by the [watchdog](crate::watchdog) after
+//! the message that is being handled, and the worker looks at the injector before anything else:
+//! messages of a few milliseconds each delay others by one of them, not by a turn of 64 of them
+//! (`vaxel bench actors --case unseen`).
+//!
 //! # Hand-over
 //! A worker that the watchdog has declared stuck keeps its seat until its handler returns.
 //! Meanwhile others take from its ring and its LIFO slot, and what the stuck handler schedules goes
@@ -57,6 +62,10 @@ pub(crate) struct Seat {
     lifo: AtomicPtr<Header>,
     /// Odd while a message is being handled.
     pub(crate) ticks: AtomicU64,
+    /// Turns begun: one that lasts is seen by the watchdog.
+    pub(crate) turns: AtomicU64,
+    /// The turn has lasted for a millisecond: it ends after the message being handled.
+    pub(crate) hurry: AtomicBool,
     /// The watchdog has given up waiting for this worker.
     pub(crate) replaced: AtomicBool,
     pub(crate) taken: AtomicBool,
@@ -76,6 +85,8 @@ impl Seat {
             ring: Ring::new(),
             lifo: AtomicPtr::new(null_mut()),
             ticks: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
+            hurry: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
             taken: AtomicBool::new(false),
             table: AtomicPtr::new(null_mut()),
@@ -354,14 +365,24 @@ impl Worker {
         table
     }
 
+    /// Whether the turn has lasted so long that others should have theirs.
+    #[inline]
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.my_seat().hurry.load(Relaxed)
+    }
+
     fn next(&self) -> Option<NonNull<Header>> {
-        let turn = self.turns.get();
-        if turn.is_multiple_of(INJECTOR_EVERY)
+        let (turn, seat) = (self.turns.get(), self.my_seat());
+        let hurried = self.is_hurried();
+        if hurried {
+            seat.hurry.store(false, Relaxed);
+            self.lifo_streak.set(LIFO_STREAK_MAX);
+        }
+        if (hurried || turn.is_multiple_of(INJECTOR_EVERY))
             && let Some(cell) = self.core().injector.pop()
         {
             return Some(cell);
         }
-        let seat = self.my_seat();
         if self.lifo_streak.get() < LIFO_STREAK_MAX
             && let Some(cell) = take_lifo(seat)
         {
@@ -447,6 +468,7 @@ impl Worker {
         let core = self.core();
         while !core.is_closed() {
             self.turns.set(self.turns.get() + 1);
+            self.my_seat().turns.store(self.turns.get(), Relaxed);
             if self.turns.get().is_multiple_of(FLUSH_EVERY) {
                 core.flush();
             }

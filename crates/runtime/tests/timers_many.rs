@@ -151,6 +151,7 @@ fn one_jump_of_the_clock_fires_in_the_order_of_deadlines_across_workers() {
     let entered = system.enter();
     let mut sleeps: Vec<_> = [40u64, 20, 60]
         .iter()
+        // tidy: allow(sleep-in-test): the timers under test, polled by hand
         .map(|&millis| (millis, Box::pin(time::sleep(MILLI * millis as u32))))
         .collect();
     struct Note(u64, Arc<Mutex<Vec<u64>>>);

@@ -75,7 +75,7 @@ pub mod prelude {
         Actor, ActorRef, Assigns, Broadcast, CallError, Channel, ChannelContext, ChannelRef,
         ConnectRequest, Context, Down, Endpoint, ExitReason, HandleInfo, Handler, Ignored, Joined,
         Message, Payload, Pid, Refusal, Reply, ReplyRef, SendError, Server, ServerError, Socket,
-        Supervisor, System, Topic, actor, json, millis, secs,
+        Supervisor, System, Topic, TrappedExit, actor, json, millis, secs,
     };
     pub use serde::{Deserialize, Serialize};
 }

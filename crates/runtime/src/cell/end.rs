@@ -1,16 +1,21 @@
 //! Beginnings and ends of incarnations.
 //!
-//! An incarnation ends exactly once: future dropped, state dropped, pid retired, watchers told.
+//! An incarnation ends exactly once: future dropped, state dropped, pid retired, links and
+//! watchers told.
 //! What follows depends on whether somebody supervises the cell: a child becomes vacant, keeps its
 //! mail and waits for its supervisor; every other cell is closed and its mail fails with the
 //! reason.
 
 use super::future::{self, Completion, Ran, drive};
 use super::node::state_of;
+use super::signal;
 use super::supervision::OfCell;
 use super::turn::{Turn, reverse};
 use super::word::Released;
-use super::{ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, Phase, RESTART};
+use super::{
+    ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, Phase, RESTART, TRAPS,
+    VACANT,
+};
 use crate::call::cycle;
 use crate::child::ChildExit;
 use crate::types::Count;
@@ -111,10 +116,12 @@ pub(crate) unsafe fn start_incarnation(cell: NonNull<Header>, worker: &Worker) -
     let header = unsafe { cell.as_ref() };
     header.phase.set(Phase::Starting);
     header.flags.set(0);
-    if let Some(side) = header.side() {
-        side.exit = None;
-    }
+    header.signals.fetch_and(!VACANT, AcqRel);
     header.table().core().pids.ensure(cell);
+    let last = header.side().and_then(|side| side.exit.take());
+    let last = last.map_or(ExitReason::Normal, |reason| *reason);
+    // SAFETY: owner. What waits for the incarnation that is over has waited long enough.
+    unsafe { signal::fail_past(cell, &last) };
     let Some(supervision) = OfCell::of(header) else {
         return false;
     };
@@ -150,6 +157,9 @@ pub(crate) unsafe fn end_incarnation(
     }
     header.phase.set(Phase::Vacant);
     header.flags.set(0);
+    if header.signals.load(Acquire) & TRAPS != 0 {
+        header.signals.fetch_and(!TRAPS, AcqRel);
+    }
     if let Some(side) = header.side() {
         side.exit = None;
     }
@@ -195,9 +205,11 @@ unsafe fn become_vacant(cell: NonNull<Header>, reason: &ExitReason) -> bool {
     let Some(tell) = parent.header().table().child_exit.get() else {
         return false;
     };
+    // Before the pid and the mail are looked at: who comes later finds the mark.
+    signal::mark_vacant(&header.signals);
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
     // SAFETY: S2, we own the cell.
-    unsafe { tell_watchers(cell, pid, reason) };
+    unsafe { tell_relations(cell, pid, reason) };
     // SAFETY: S2, we own the cell.
     unsafe { fail_requests_of_incarnation(cell, reason) };
     tell(
@@ -210,18 +222,15 @@ unsafe fn become_vacant(cell: NonNull<Header>, reason: &ExitReason) -> bool {
     )
 }
 
-unsafe fn tell_watchers(cell: NonNull<Header>, pid: Pid, reason: &ExitReason) {
+unsafe fn tell_relations(cell: NonNull<Header>, pid: Pid, reason: &ExitReason) {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    let Some(relations) = header.side().and_then(|side| side.relations.take()) else {
-        return;
-    };
-    for watcher in relations.watchers {
-        watcher.tell(header.table().core(), pid, reason);
+    if let Some(relations) = header.side().and_then(|side| side.relations.take()) {
+        relations.end(header.table().core(), pid, reason);
     }
 }
 
-/// Monitors and stops that wait in the mail were meant for the incarnation that is over; messages
+/// Signals and stops that wait in the mail were meant for the incarnation that is over; messages
 /// stay for the next one.
 unsafe fn fail_requests_of_incarnation(cell: NonNull<Header>, reason: &ExitReason) {
     // SAFETY: owner: the mail taken is ours (S4).
@@ -300,7 +309,7 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     }
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
     // SAFETY: S2, we own the cell.
-    unsafe { tell_watchers(cell, pid, &reason) };
+    unsafe { tell_relations(cell, pid, &reason) };
     if gated {
         core.room.fail(cell, &reason);
     }
@@ -378,6 +387,6 @@ unsafe fn fail_mail(mut list: *mut super::node::Node, reason: &ExitReason) {
 pub(crate) fn request_restart(cell: &Counted) {
     cell.header()
         .signals
-        .fetch_and(!super::SHUTDOWN & !super::KILL, AcqRel);
+        .fetch_and(!super::SHUTDOWN & !super::KILL & !VACANT, AcqRel);
     cell.signal(RESTART);
 }

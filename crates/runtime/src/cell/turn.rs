@@ -3,8 +3,9 @@
 use super::end::{end_incarnation, fail_waiting, finish, start_incarnation};
 use super::future::{self, Ran};
 use super::node::Node;
+use super::signal;
 use super::word::Released;
-use super::{CLOSE, FAIL_MAIL, FINISH, Header, KILL, Phase, RESTART, SHUTDOWN, STOP};
+use super::{CLOSE, FAIL_MAIL, FINISH, Header, KILL, LOOK, Phase, RESTART, SHUTDOWN, STOP};
 use crate::ExitReason;
 use crate::call::cycle;
 use crate::types::Count;
@@ -15,6 +16,9 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 /// Messages per turn before the cell goes to the tail of the queue. Long enough to amortise the
 /// queue (a few nanoseconds a message), short enough that a flooded actor does not starve others.
 pub(crate) const BUDGET: u32 = 64;
+
+/// What somebody may ask for between two messages.
+const REQUESTS: u16 = SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL | LOOK;
 
 /// What the worker does with the cell after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +76,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
     }
     let limit = budget;
     let turn = loop {
-        if header.signals.load(Relaxed) & (SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL) != 0 {
+        if header.signals.load(Relaxed) & REQUESTS != 0 {
             // SAFETY: S2, we own the cell.
             if let Some(turn) = unsafe { signals(cell, worker) } {
                 break turn;
@@ -83,6 +87,10 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             break unsafe { stop(cell, worker) };
         }
         if header.phase.get() == Phase::Vacant {
+            // A signal that came while we looked is looked at, or the cell would be woken for ever.
+            if header.word.begin_poll() {
+                continue;
+            }
             break suspend(header);
         }
         let Some(node) = next(header) else {
@@ -93,7 +101,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             }
             continue;
         };
-        if budget == 0 {
+        if budget == 0 || budget < BUDGET && worker.is_hurried() {
             header.local.set(node.as_ptr());
             break Turn::Requeue;
         }
@@ -168,6 +176,14 @@ unsafe fn resume(
     let examine = unsafe { cycle::resumed(cell) };
     // In this order: a wake that is forgotten here may be the one of a kill.
     let woken = header.word.begin_poll();
+    if header.signals.load(Relaxed) & LOOK != 0 {
+        header.signals.fetch_and(!LOOK, AcqRel);
+        // SAFETY: owner, and an incarnation lives: one of its handlers is suspended.
+        if let Some(reason) = unsafe { signal::look(cell) } {
+            // SAFETY: owner; `end_incarnation` drops the attached future.
+            return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
+        }
+    }
     let killed = header.signals.load(Relaxed) & KILL != 0;
     if killed || !woken && header.word.no_references() {
         // Killed, or nobody is left who could wake it. One that has been woken is polled even if
@@ -210,8 +226,13 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
     let header = unsafe { cell.as_ref() };
     let set = header
         .signals
-        .fetch_and(!(SHUTDOWN | KILL | RESTART | FAIL_MAIL), AcqRel);
+        .fetch_and(!(SHUTDOWN | KILL | RESTART | FAIL_MAIL | LOOK), AcqRel);
     if header.phase.get() == Phase::Vacant {
+        if set & LOOK != 0 {
+            let last = header.side().and_then(|side| side.exit.as_deref().cloned());
+            // SAFETY: S2, we own the cell.
+            unsafe { signal::fail_past(cell, &last.unwrap_or(ExitReason::Normal)) };
+        }
         if set & FAIL_MAIL != 0 {
             // SAFETY: S2, we own the cell.
             unsafe { fail_waiting(cell) };
@@ -222,10 +243,19 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
             return Some(Turn::Done);
         }
         if set & RESTART != 0 {
+            // What was asked before the restart is forgotten; this came after.
+            header.signals.fetch_or(set & (SHUTDOWN | KILL), AcqRel);
             // SAFETY: S2, we own the cell, which is vacant.
             return unsafe { start_incarnation(cell, worker) }.then(|| suspend(header));
         }
         return None;
+    }
+    if set & LOOK != 0
+        // SAFETY: owner, and an incarnation lives.
+        && let Some(reason) = unsafe { signal::look(cell) }
+    {
+        // SAFETY: S2, we own the cell.
+        return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
     }
     if set & KILL != 0 {
         // SAFETY: S2, we own the cell.

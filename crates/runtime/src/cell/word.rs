@@ -24,8 +24,8 @@
 //! # The gate
 //! Senders may wait for room outside of the word. While anybody does, the length is held at its
 //! greatest value, beyond every bound, so that nobody overtakes them; taking the mail leaves it so.
-//! It is shut only while messages wait, so the owner comes to take them, sees the gate before it
-//! can give the cell up, lets in those who wait, and opens it.
+//! It is shut only while the owner still has messages to take or to handle, and the owner looks for
+//! it before it gives the cell up, lets in those who wait, and opens it.
 //!
 //! The Loom models at the end of this file drive these very functions; each step that carries an
 //! invariant can be left out by name, and its model then fails.
@@ -155,6 +155,12 @@ impl StateWord {
         }
     }
 
+    /// As [`take`](Self::take), but what is taken stays counted against the bound until the next
+    /// take or release.
+    pub(crate) fn take_counted(&self) -> u64 {
+        self.0.fetch_and(!POINTER, AcqRel) & POINTER
+    }
+
     /// Shuts the gate if `limit` messages wait or it is shut already.
     pub(crate) fn gate(&self, limit: u32) -> Gate {
         let mut current = self.0.load(Relaxed);
@@ -201,8 +207,8 @@ impl StateWord {
     #[inline]
     pub(crate) fn release(&self) -> Released {
         let current = self.0.load(Relaxed);
-        // Without mail there is no length, but for that of the gate.
-        if current & (POINTER | NOREFS | LENGTH) != 0 {
+        let gated = current & LENGTH == LENGTH && !fault::planted("release ignores the gate");
+        if current & (POINTER | NOREFS) != 0 || gated {
             return Released::Again;
         }
         if current & WOKEN != 0 && !fault::planted("release ignores a signal") {
@@ -480,3 +486,7 @@ mod tests {
 #[cfg(all(test, loom))]
 #[path = "word_models.rs"]
 mod models;
+
+#[cfg(all(test, loom))]
+#[path = "gate_models.rs"]
+mod gate_models;

@@ -179,7 +179,7 @@ fn abandon(cell: &Cell) {
     }
     loom::sync::atomic::fence(SeqCst);
     match cell.word.declare_dead() {
-        Some(newest) => _ = cell.refused.fetch_add(list(newest).len(), Lax),
+        Some((newest, _)) => _ = cell.refused.fetch_add(list(newest).len(), Lax),
         None => release_abandoned(cell),
     }
 }

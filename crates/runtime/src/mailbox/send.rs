@@ -90,6 +90,9 @@ impl<M: Message> Sending<M> {
     }
 }
 
+// A message on the heap does not care where this is.
+impl<M: Message> Unpin for Sending<M> {}
+
 impl<M: Message> Future for Sending<M> {
     type Output = Result<(), SendError<M>>;
 

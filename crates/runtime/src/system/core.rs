@@ -16,7 +16,7 @@ use crate::watchdog::Watchdog;
 use crate::worker::idle::Idle;
 use crate::worker::injector::Injector;
 use crate::worker::{SEATS_MAX, Seat, Worker};
-use crate::{Actor, Counters, Event, ExitReason, Flusher};
+use crate::{Actor, Counters, Event, ExitReason, Flusher, MonitorRef};
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -93,6 +93,8 @@ thread_local! {
     /// What a batch on this thread has gathered, and for which system.
     static GATHERED: RefCell<Vec<*mut Header>> = const { RefCell::new(Vec::new()) };
     static BATCH_OF: Cell<Option<NonNull<Core>>> = const { Cell::new(None) };
+    /// This thread is in `bury`.
+    static BURIES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Folds a type's identity to 64 bits; it is a hash already.
@@ -165,6 +167,11 @@ impl Core {
         Choice::new(Random::seeded(
             self.seed ^ (seat as u64).wrapping_mul(0x9e37_79b9),
         ))
+    }
+
+    /// The next id of a monitor or of a link that is taken back.
+    pub(crate) fn next_id(&self) -> MonitorRef {
+        MonitorRef(self.monitors.fetch_add(1, Relaxed))
     }
 
     /// Numbers for everybody else: from the seed as well, and none of a worker's.
@@ -408,8 +415,13 @@ impl Core {
         }
     }
 
-    /// Ends every cell that waits in a queue nobody serves any more.
+    /// Ends every cell that waits in a queue nobody serves any more. Ends bring other cells to the
+    /// queue; the outermost call on this thread finds them, so that a chain of a million actors
+    /// does not become a million frames.
     fn bury(&self) {
+        if BURIES.replace(true) {
+            return;
+        }
         while let Some(cell) = self.injector.pop() {
             // SAFETY: a cell from a queue is owned by who took it. CLOSE keeps a child from
             // becoming vacant: its supervisor will not run again.
@@ -418,6 +430,7 @@ impl Core {
                 end_incarnation(cell, None, &ExitReason::Shutdown);
             }
         }
+        BURIES.set(false);
     }
 
     /// Whether any cell's memory is still in use.

@@ -73,9 +73,9 @@ impl Alarm {
         fence(SeqCst);
     }
 
-    /// Sleeps until the earlier of `seen` and what was asked for, at most; `until` says how long
+    /// Rests until the earlier of `seen` and what was asked for, at most; `until` says how long
     /// that is, `None` for as long as nobody asks. Returns early when somebody asks.
-    pub(crate) fn sleep(&self, seen: u64, until: impl FnOnce(u64) -> Option<Duration>) {
+    pub(crate) fn rest(&self, seen: u64, until: impl FnOnce(u64) -> Option<Duration>) {
         let mut state = self.lock();
         state.asked = state.asked.min(seen);
         self.wakes_at.store(state.asked, SeqCst);
@@ -121,7 +121,7 @@ mod models {
             })
         };
         // The thread has slept once, until a moment before the timer.
-        alarm.sleep(3, |_| Some(Duration::ZERO));
+        alarm.rest(3, |_| Some(Duration::ZERO));
         loop {
             alarm.listen();
             let found = *wheel.lock().unwrap();
@@ -129,7 +129,7 @@ mod models {
                 break;
             }
             // Nothing is due for ever: only the starter can end this sleep.
-            alarm.sleep(u64::MAX, |asked| {
+            alarm.rest(u64::MAX, |asked| {
                 (asked != u64::MAX).then_some(Duration::ZERO)
             });
         }

@@ -77,8 +77,8 @@ fn signal(process: &mut Process, words: &[String], cx: &mut Context<Process>) ->
             }
         }
         ["demonitor", to] => {
-            if let Some((monitor, target)) = process.monitors.remove(*to) {
-                cx.demonitor(monitor, &target);
+            if let Some((monitor, _)) = process.monitors.remove(*to) {
+                cx.demonitor(monitor);
             }
         }
         ["signal", to, "kill"] => {

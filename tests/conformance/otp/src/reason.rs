@@ -8,8 +8,9 @@ pub(crate) fn text(reason: &ExitReason) -> String {
         ExitReason::Normal => "normal".to_owned(),
         ExitReason::Shutdown => "shutdown".to_owned(),
         ExitReason::ShutdownWith(why) => format!("shutdown:{why}"),
+        ExitReason::Kill => "kill".to_owned(),
         ExitReason::Killed => "killed".to_owned(),
-        ExitReason::Error(cause) => cause.to_string(),
+        ExitReason::Error(failure) => failure.message().to_owned(),
         ExitReason::Panic(crash) => format!("crash:{}", crash.message),
         ExitReason::NoProcess => "noproc".to_owned(),
         other => format!("{other:?}").to_lowercase(),
@@ -21,6 +22,7 @@ pub(crate) fn parse(word: &str) -> ExitReason {
     match word {
         "normal" => ExitReason::Normal,
         "shutdown" => ExitReason::Shutdown,
+        "kill" => ExitReason::Kill,
         "killed" => ExitReason::Killed,
         "noproc" => ExitReason::NoProcess,
         other => match other.strip_prefix("shutdown:") {
@@ -52,6 +54,7 @@ mod tests {
             "normal",
             "shutdown",
             "shutdown:deploy",
+            "kill",
             "killed",
             "noproc",
             "boom",
