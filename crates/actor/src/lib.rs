@@ -70,10 +70,10 @@ pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, Super
 pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
-    Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
-    ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Recipient,
-    RegisterError, SendError, System, SystemBuilder, Target, TaskError, Time, TimerRef,
-    TrappedExit, TypeStats, Watchable, time,
+    Actor, ActorRef, AnyRef, CallCycle, CallError, ChildExit, Context, Counters, Crash, Down,
+    Event, Exit, ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, OnFull, Pid,
+    Recipient, RegisterError, SendError, Sending, System, SystemBuilder, Target, TaskError, Time,
+    TimerRef, TrappedExit, TypeStats, Watchable, time,
 };
 
 /// What most files that define actors need.
@@ -81,6 +81,6 @@ pub mod prelude {
     pub use crate::supervisor::{ChildSpec, Restart, Shutdown, Supervisor, SupervisorRef};
     pub use crate::{
         Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
-        Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,
+        OnFull, Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,
     };
 }

@@ -48,7 +48,7 @@ pub enum CallError<E = Infallible> {
     #[error("no reply in time; the outcome is unknown")]
     Timeout,
     /// The call could never be answered: its callee waits, through others perhaps, for the caller.
-    /// The message waits in the callee's mailbox; whether it will be handled is unknown.
+    /// The message was not handled.
     #[error("{0}")]
     Cycle(CallCycle),
     /// The callee had ended, or ended in good order without handling the message.
@@ -96,8 +96,8 @@ const LAZY_MIN: Duration = Duration::from_millis(100);
 ///
 /// # Cycles
 /// An actor that calls itself, or one that waits for it, could wait for ever. Such a call fails
-/// within some milliseconds with [`CallError::Cycle`], which names the actors; the others of
-/// the cycle go on. A cycle is reported only when every actor in it does nothing but wait for
+/// within some milliseconds with [`CallError::Cycle`], which names the actors; it is the one that
+/// closed the cycle, and the others go on. A cycle is reported only when every actor in it does nothing but wait for
 /// calls to others in it: one that also waits for a timer, for I/O or for anything else may yet go
 /// on by itself, and keeps its time limit. Of several calls awaited at once (joined or selected)
 /// all must be stuck; calls inside a combinator that has wakers of its own, and those handed to
@@ -249,8 +249,9 @@ impl<M: Message> Call<M> {
         }
     }
 
-    /// Gives up. True when the message has never reached the mailbox.
-    fn let_go(&mut self) -> bool {
+    /// Gives up. True when the message has never reached the mailbox. With `cancel` it is taken
+    /// back unless the callee has begun with it.
+    fn let_go(&mut self, cancel: bool) -> bool {
         let Ok(node) = std::mem::replace(&mut self.node, Err(None)) else {
             return false;
         };
@@ -268,7 +269,9 @@ impl<M: Message> Call<M> {
         }
         // SAFETY: rule 3 of the slot: a node with an outcome is ours, and it was not taken.
         unsafe {
-            if head(node).slot.leave() == Left::Outcome {
+            let slot = &head(node).slot;
+            let left = if cancel { slot.cancel() } else { slot.leave() };
+            if left == Left::Outcome {
                 drop_with_outcome(node);
             }
         }
@@ -453,9 +456,10 @@ impl<M: Message> Future for Call<M> {
                 return Poll::Pending;
             };
             if !slot.is_done() {
-                return Poll::Ready(Err(match (this.let_go(), error) {
-                    (true, CallError::Timeout) => CallError::Full,
-                    (_, error) => error,
+                let unsent = this.let_go(matches!(error, CallError::Cycle(_)));
+                return Poll::Ready(Err(match error {
+                    CallError::Timeout if unsent => CallError::Full,
+                    error => error,
                 }));
             }
         }
@@ -470,7 +474,7 @@ impl<M: Message> Future for Call<M> {
 impl<M: Message> Drop for Call<M> {
     #[inline]
     fn drop(&mut self) {
-        self.let_go();
+        self.let_go(false);
     }
 }
 
@@ -549,7 +553,8 @@ unsafe fn run_call<A: Handler<M>, M: Message>(
 ) -> Ran {
     let node = node.cast::<CallNode<M>>();
     // SAFETY: S4: the node is ours until it is answered.
-    if A::SKIP_EXPIRED && unsafe { is_expired(head(node), worker) } {
+    let call = unsafe { head(node) };
+    if call.slot.is_cancelled() || A::SKIP_EXPIRED && is_expired(call, worker) {
         // SAFETY: S4, S2: we own the cell.
         unsafe { skip(cell, node, worker) };
         return Ran::Ready;

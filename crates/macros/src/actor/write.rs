@@ -33,7 +33,7 @@ pub(crate) fn all(options: &Options, block: &Block) -> TokenStream {
     };
     let reference = writer.reference_type();
     let hidden = [
-        writer.actor(options.mailbox.as_ref()),
+        writer.actor(options.mailbox.as_ref(), options.skip_expired.as_ref()),
         writer.messages(),
         writer.reference_impls(),
         writer.spawn(),
@@ -60,7 +60,7 @@ impl Writer<'_> {
     }
 
     /// `impl Actor for …`.
-    fn actor(&self, mailbox: Option<&Expr>) -> TokenStream {
+    fn actor(&self, mailbox: Option<&Expr>, skip_expired: Option<&Expr>) -> TokenStream {
         let Writer { block, support, .. } = self;
         let (impl_generics, _, where_clause) = self.generics();
         let self_type = &block.self_type;
@@ -72,6 +72,8 @@ impl Writer<'_> {
             };
             quote!(const MAILBOX: #support::Mailbox = #value;)
         });
+        let skip_expired =
+            skip_expired.map(|value| quote!(const SKIP_EXPIRED: ::core::primitive::bool = #value;));
         let init = self.init();
         let terminate = block
             .terminate
@@ -82,6 +84,7 @@ impl Writer<'_> {
             impl #impl_generics #support::Actor for #self_type #where_clause {
                 type Args = #arguments;
                 #mailbox
+                #skip_expired
                 #init
                 #terminate
             }

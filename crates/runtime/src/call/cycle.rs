@@ -14,15 +14,16 @@
 //!    happens under the lock of the table.
 //! 3. An actor leaves the table before it is polled again, and before its wake is forgotten. So an
 //!    actor that is in the table and is not woken has not run since it entered.
-//! 4. The last one to enter finds the cycle, if it is part of it, and its own call fails; it leaves
-//!    the table, so nobody else finds the same cycle.
+//! 4. The last one to enter finds the cycle, if it is part of it. The call that fails is the one
+//!    that closed the cycle: its callee has not begun with it, and has no need to. Its caller leaves
+//!    the table or is woken, so nobody else finds the same cycle.
 
 use super::CallHead;
 use crate::Pid;
-use crate::cell::future::{Block, Ran};
-use crate::cell::side::Side;
+use crate::cell::future::{self, Block, Ran};
+use crate::cell::relations::Relations;
 use crate::cell::{Counted, EXAMINING, Header, WAKER};
-use crate::worker::Worker;
+use crate::worker::{self, Worker};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
@@ -88,10 +89,32 @@ struct Verdict {
     cycle: CallCycle,
 }
 
+type Entries = HashMap<NonNull<Header>, Entry>;
+
+/// An actor that does nothing but wait for calls.
+struct Entry {
+    calls: Vec<(Counted, NonNull<CallHead>)>,
+    /// The call it is handling meanwhile. Only compared.
+    handles: Option<NonNull<CallHead>>,
+    verdict: Option<Verdict>,
+}
+
+impl Entry {
+    fn targets(&self) -> impl Iterator<Item = NonNull<Header>> + '_ {
+        self.calls.iter().map(|(target, _)| target.cell())
+    }
+
+    fn call_to(&self, target: NonNull<Header>) -> Option<NonNull<CallHead>> {
+        let mut calls = self.calls.iter();
+        let found = calls.find(|(to, _)| to.cell() == target);
+        found.map(|&(_, call)| call)
+    }
+}
+
 /// The table.
 #[derive(Default)]
 pub(crate) struct Waiting {
-    entries: Mutex<HashMap<NonNull<Header>, Vec<Counted>>>,
+    entries: Mutex<Entries>,
     cycles: AtomicU64,
 }
 
@@ -150,8 +173,8 @@ pub(crate) unsafe fn waits(
         }
     } else if ours && std::ptr::eq(waker.vtable(), &WAKER) {
         // SAFETY: S2, we are inside a poll of the cell.
-        let waits = unsafe { &mut cell.as_ref().side_or_new().waits };
-        let waits = waits.get_or_insert_default();
+        let relations = unsafe { cell.as_ref().side_or_new().relations() };
+        let waits = relations.waits.get_or_insert_default();
         if !waits.examine {
             waits.examine = true;
             waker.wake_by_ref();
@@ -165,7 +188,8 @@ pub(crate) unsafe fn waits(
 /// The cell is being polled on this thread.
 pub(crate) unsafe fn verdict(cell: NonNull<Header>, call: NonNull<CallHead>) -> Option<CallCycle> {
     // SAFETY: S2, we are inside a poll of the cell.
-    let waits = unsafe { cell.as_ref().side()?.waits.as_mut()? };
+    let relations = unsafe { cell.as_ref().side()?.relations.as_mut()? };
+    let waits = relations.waits.as_mut()?;
     let verdict = waits.verdict.take_if(|verdict| verdict.call == call)?;
     Some(verdict.cycle)
 }
@@ -179,23 +203,24 @@ pub(crate) unsafe fn verdict(cell: NonNull<Header>, call: NonNull<CallHead>) -> 
 pub(crate) unsafe fn resumed(cell: NonNull<Header>) -> bool {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
-    match header.side() {
-        Some(side) if side.waits.is_some() => leave(header, side),
+    let relations = header.side().and_then(|side| side.relations.as_mut());
+    match relations {
+        Some(relations) if relations.waits.is_some() => leave(header, relations),
         _ => false,
     }
 }
 
 #[cold]
-fn leave(header: &Header, side: &mut Side) -> bool {
-    let Some(waits) = &mut side.waits else {
+fn leave(header: &Header, relations: &mut Relations) -> bool {
+    let Some(waits) = &mut relations.waits else {
         return false;
     };
     if std::mem::take(&mut waits.entered) {
-        header.table().core().waiting.leave(NonNull::from(header));
+        waits.verdict = header.table().core().waiting.leave(NonNull::from(header));
     }
     let examine = std::mem::take(&mut waits.examine);
     if waits.verdict.is_none() || std::mem::replace(&mut waits.shown, true) {
-        side.waits = None;
+        relations.waits = None;
     }
     examine
 }
@@ -227,24 +252,20 @@ pub(crate) unsafe fn examine(cell: NonNull<Header>, worker: &Worker, block: NonN
     if ran == Ran::Ready || calls.is_empty() || exam.wakers() > 0 {
         return ran;
     }
-    let targets = calls.iter().map(|(target, _)| target.clone()).collect();
-    let waits = header.side_or_new().waits.get_or_insert_default();
-    if let Some((first, cycle)) = worker.core().waiting.enter(cell, targets) {
-        // It has left the table again.
-        waits.verdict = Some(Verdict {
-            call: calls[first].1,
-            cycle,
-        });
-        // As a waker of its own, so that the call is polled again.
-        header.word.poke();
-    } else {
-        waits.entered = true;
-    }
+    let entry = Entry {
+        calls,
+        // SAFETY: the block is attached: its handler is suspended.
+        handles: unsafe { future::subject(block) }.call,
+        verdict: None,
+    };
+    let relations = header.side_or_new().relations();
+    relations.waits.get_or_insert_default().entered = true;
+    worker.core().waiting.enter(cell, entry);
     ran
 }
 
 impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, HashMap<NonNull<Header>, Vec<Counted>>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -252,27 +273,49 @@ impl Waiting {
         self.cycles.load(Relaxed)
     }
 
-    fn leave(&self, cell: NonNull<Header>) {
-        let targets = self.lock().remove(&cell);
-        // Outside the lock: one of them may be the last reference to an actor.
-        drop(targets);
+    fn leave(&self, cell: NonNull<Header>) -> Option<Verdict> {
+        // Dropped outside the lock: a target may be the last reference to an actor.
+        let entry = self.lock().remove(&cell);
+        entry.and_then(|entry| entry.verdict)
     }
 
-    /// Rule 2. The index of the call that is part of a cycle, and the cycle.
-    /// The cell has entered unless there is one.
-    fn enter(&self, cell: NonNull<Header>, targets: Vec<Counted>) -> Option<(usize, CallCycle)> {
+    /// Rules 2 and 4.
+    fn enter(&self, cell: NonNull<Header>, entry: Entry) {
         let mut entries = self.lock();
-        let before = entries.insert(cell, targets);
+        let before = entries.insert(cell, entry);
         debug_assert!(before.is_none(), "rule 3");
-        let stuck = Stuck::find(&entries, cell)?;
-        let (first, members) = stuck.path_back(&entries)?;
+        let Some(mut path) = Stuck::find(&entries, cell).and_then(|stuck| stuck.path_back()) else {
+            return;
+        };
+        let Some((closing, call)) = closing_call(&entries, &path) else {
+            return;
+        };
+        path.rotate_left(closing);
+        let members = path.iter().map(|&cell| describe(cell)).collect();
+        let Some(victim) = entries.get_mut(&path[0]) else {
+            return;
+        };
+        victim.verdict = Some(Verdict {
+            call,
+            cycle: CallCycle(members),
+        });
         self.cycles.fetch_add(1, Relaxed);
-        let members = members.into_iter().map(describe).collect();
-        let targets = entries.remove(&cell);
-        drop(entries);
-        drop(targets);
-        Some((first, CallCycle(members)))
+        // SAFETY: a cell in the table lives.
+        if unsafe { path[0].as_ref() }.word.poke() {
+            worker::schedule(path[0]);
+        }
     }
+}
+
+/// The place in a cycle of the actor whose callee has not begun with its call, and that call. There
+/// is one: a handler that makes a call has begun before the call is handled.
+fn closing_call(entries: &Entries, path: &[NonNull<Header>]) -> Option<(usize, NonNull<CallHead>)> {
+    (0..path.len()).find_map(|index| {
+        let next = path[(index + 1) % path.len()];
+        let call = entries.get(&path[index])?.call_to(next)?;
+        let begun = entries.get(&next)?.handles == Some(call);
+        (!begun).then_some((index, call))
+    })
 }
 
 /// Everybody an actor waits for, all of them stuck; who waits for them comes with each.
@@ -283,10 +326,7 @@ struct Stuck {
 }
 
 impl Stuck {
-    fn find(
-        entries: &HashMap<NonNull<Header>, Vec<Counted>>,
-        root: NonNull<Header>,
-    ) -> Option<Self> {
+    fn find(entries: &Entries, root: NonNull<Header>) -> Option<Self> {
         let mut stuck = Self {
             root,
             reached: vec![root],
@@ -295,7 +335,7 @@ impl Stuck {
         let mut next = 0;
         while let Some(&cell) = stuck.reached.get(next) {
             next += 1;
-            for target in entries.get(&cell)?.iter().map(Counted::cell) {
+            for target in entries.get(&cell)?.targets() {
                 if let std::collections::hash_map::Entry::Vacant(entry) =
                     stuck.waited_for_by.entry(target)
                 {
@@ -314,11 +354,8 @@ impl Stuck {
         (!stuck.reached.iter().any(is_woken)).then_some(stuck)
     }
 
-    /// The way from the root back to itself: the index of its first step, and the actors.
-    fn path_back(
-        &self,
-        entries: &HashMap<NonNull<Header>, Vec<Counted>>,
-    ) -> Option<(usize, Vec<NonNull<Header>>)> {
+    /// The way from the root back to itself, if it is part of a cycle.
+    fn path_back(&self) -> Option<Vec<NonNull<Header>>> {
         let mut path = vec![*self.waited_for_by.get(&self.root)?];
         while let Some(&last) = path.last()
             && last != self.root
@@ -326,10 +363,7 @@ impl Stuck {
             path.push(*self.waited_for_by.get(&last)?);
         }
         path.reverse();
-        let second = path.get(1).copied().unwrap_or(self.root);
-        let first = entries.get(&self.root)?.iter();
-        let first = first.map(Counted::cell).position(|cell| cell == second)?;
-        Some((first, path))
+        Some(path)
     }
 }
 

@@ -28,7 +28,8 @@ const WAITING: u32 = 1;
 const DONE: u32 = 1 << 1;
 const GONE: u32 = 1 << 2;
 const LATE: u32 = 1 << 3;
-const ROUND: u32 = 1 << 4;
+const CANCELLED: u32 = 1 << 4;
+const ROUND: u32 = 1 << 5;
 
 /// What a caller that wants to wait finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,9 +159,18 @@ impl Slot {
 
     /// The caller gives up. It must not touch the node again unless it is told to.
     pub(crate) fn leave(&self) -> Left {
+        self.leave_with(GONE)
+    }
+
+    /// As [`leave`](Self::leave), and the message need not be handled.
+    pub(crate) fn cancel(&self) -> Left {
+        self.leave_with(GONE | CANCELLED)
+    }
+
+    fn leave_with(&self, gone: u32) -> Left {
         // Read now, for afterwards the node may be gone; only the caller writes them.
         let words = self.words();
-        let old = self.state.swap(GONE, AcqRel);
+        let old = self.state.swap(gone, AcqRel);
         if old & DONE != 0 {
             return Left::Outcome;
         }
@@ -176,6 +186,12 @@ impl Slot {
     /// Whether nobody waits for the outcome any more.
     pub(crate) fn is_gone(&self) -> bool {
         self.state.load(Relaxed) & GONE != 0
+    }
+
+    /// Whether the caller has taken the message back.
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.state.load(Relaxed) & CANCELLED != 0
     }
 
     /// The outcome has been written. After `Wake` and `Quiet` the node must not be touched.

@@ -9,6 +9,7 @@
 
 use super::signal::{self, Signal};
 use super::{Counted, Header};
+use crate::call::cycle::Waits;
 use crate::cell::future::Ran;
 use crate::exit_watch::ExitSlot;
 use crate::sync::fault;
@@ -38,6 +39,8 @@ pub(crate) struct Relations {
     pub(crate) links: Links,
     /// How a trapped exit is handled, once this incarnation has asked for them.
     pub(crate) deliver: Option<Deliver>,
+    /// What is known of calls that the suspended handler has been waiting for.
+    pub(crate) waits: Option<Box<Waits>>,
 }
 
 impl Relations {

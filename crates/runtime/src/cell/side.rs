@@ -4,7 +4,6 @@ use super::future::Block;
 use super::relations::Relations;
 use super::supervision::{ChildOperations, Supervision};
 use crate::ExitReason;
-use crate::call::cycle::Waits;
 use std::ptr::{NonNull, null_mut};
 
 /// Made at first need, owned by the cell's owner (S2). A child has it from the beginning, as the
@@ -15,8 +14,6 @@ pub(crate) struct Side {
     pub(crate) future: *mut Block,
     /// Why the actor stops, when it is not `Normal`. Boxed: few actors ever need it.
     pub(crate) exit: Option<Box<ExitReason>>,
-    /// What is known of calls that the suspended handler has been waiting for. Boxed likewise.
-    pub(crate) waits: Option<Box<Waits>>,
     pub(crate) relations: Option<Box<Relations>>,
     /// What can be done with the supervision that this is a part of.
     pub(super) child: Option<&'static ChildOperations>,
@@ -27,7 +24,6 @@ impl Side {
         Self {
             future: null_mut(),
             exit: None,
-            waits: None,
             relations: None,
             child,
         }

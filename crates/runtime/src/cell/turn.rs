@@ -212,8 +212,8 @@ unsafe fn resume(
     }
     let side = header.side_or_new();
     side.future = null_mut();
-    if side.waits.is_some() {
-        side.waits = None;
+    if let Some(relations) = &mut side.relations {
+        relations.waits = None;
     }
     // SAFETY: a future that is ready has been dropped.
     unsafe { future::recycle(worker, block) };
