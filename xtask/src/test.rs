@@ -7,6 +7,7 @@
 //! `N passed, N failed, N skipped`, where a check that is no suite of tests counts as one.
 
 mod count;
+mod facade;
 mod process;
 mod stages;
 mod summary;

@@ -3,7 +3,8 @@
 //! A realtime backend: actors with OTP's supervision, WebSocket channels that unmodified
 //! phoenix.js clients join, and broadcasts that reach every subscriber from one encoded frame.
 //!
-//! ```no_run
+#![cfg_attr(feature = "server", doc = "```no_run")]
+#![cfg_attr(not(feature = "server"), doc = "```ignore")]
 //! use vaxel::prelude::*;
 //!
 //! struct Room;
@@ -48,36 +49,48 @@
 //!
 //! Handlers may use any library of tokio: an actor system started by [`main`](macro@main) or
 //! [`Program`] has a tokio runtime beside it.
+//!
+//! # Features
+//! `server`, on by default, brings channels, pub-sub and the server. Without it
+//! (`default-features = false`) this crate is actors and supervision alone, and compiles a few
+//! dozen crates fewer.
 
 #![forbid(unsafe_code)]
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "server"))]
 mod guides;
 mod program;
 
 pub use program::Program;
 pub use vaxel_actor::*;
+#[cfg(feature = "server")]
 pub use vaxel_channels::{
     Assigns, Channel, ChannelContext, ChannelCounters, ChannelRef, ConnectRequest, Endpoint,
     HandleInfo, Ignored, Joined, Limits as SocketLimits, Payload, PayloadError, Probed, Refusal,
     Reply, ReplyRef, Socket, Topic,
 };
 pub use vaxel_macros::{Message, actor, main};
+#[cfg(feature = "server")]
 pub use vaxel_net::{Drain, Limits as NetLimits, NetCounters};
+#[cfg(feature = "server")]
 pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
+#[cfg(feature = "server")]
 pub use vaxel_server::{Figures, Server, ServerBuilder, ServerError};
 
+#[cfg(feature = "server")]
 pub use {axum, serde, serde_json, serde_json::json};
 
 /// What an application usually needs, for `use vaxel::prelude::*`.
 pub mod prelude {
+    #[cfg(feature = "server")]
     pub use crate::{
-        Actor, ActorRef, Assigns, Broadcast, CallError, Channel, ChannelContext, ChannelRef,
-        ConnectRequest, Context, Down, Endpoint, ExitReason, HandleInfo, Handler, Ignored, Joined,
-        Message, Payload, Pid, Refusal, Reply, ReplyRef, SendError, Server, ServerError, Socket,
-        Supervisor, System, Topic, TrappedExit, actor, json, millis, secs,
+        Assigns, Broadcast, Channel, ChannelContext, ChannelRef, ConnectRequest, Endpoint,
+        HandleInfo, Ignored, Joined, Payload, Refusal, Reply, ReplyRef, Server, ServerError,
+        Socket, Topic, json,
     };
+    #[cfg(feature = "server")]
     pub use serde::{Deserialize, Serialize};
+    pub use vaxel_actor::prelude::*;
 }
 
 /// What generated code refers to. Not part of the public interface.

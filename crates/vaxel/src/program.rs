@@ -1,5 +1,6 @@
 //! A whole program: an actor system with a tokio runtime beside it.
 
+#[cfg(feature = "server")]
 use vaxel_net::DeferWakes;
 
 /// What `#[vaxel::main]` stands for: an actor system and a tokio runtime, made for an async
@@ -22,7 +23,10 @@ impl Default for Program {
 impl Program {
     /// One worker per core.
     pub fn new() -> Self {
-        Self(vaxel_actor::Program::new().around_worker(defer_wakes))
+        let program = vaxel_actor::Program::new();
+        #[cfg(feature = "server")]
+        let program = program.around_worker(defer_wakes);
+        Self(program)
     }
 
     /// How many threads run actors.
@@ -43,6 +47,7 @@ impl Program {
     }
 }
 
+#[cfg(feature = "server")]
 /// Workers leave the waking of shards to the end of a batch of messages.
 fn defer_wakes(work: &mut dyn FnMut()) {
     let _wakes = DeferWakes::new();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
+use super::facade;
 use super::process::Show;
 use super::tools::{self, Missing};
 use super::{Outcome, Session, Stage};
@@ -40,6 +41,12 @@ pub(super) const STAGES: &[Stage] = &[
         what: "licences and bans",
         limit_minutes: 25,
         run: deny,
+    },
+    Stage {
+        name: "facade",
+        what: "the crate without its server",
+        limit_minutes: 5,
+        run: facade::run,
     },
     Stage {
         name: "test",
