@@ -285,11 +285,11 @@ impl<M: Message> Call<M> {
         self.entry = worker::with_current(core, |worker| {
             worker.and_then(|worker| worker.note_call(node.cast()))
         });
-        // SAFETY: the node lives until we let go.
         if self.entry.is_none() {
             self.is_late = true;
             return self.look_around(node, waker, true);
         }
+        // SAFETY: the node lives until we let go.
         if unsafe { head(node) }.limit.is_below(LAZY_MIN) {
             return self.look_at_the_time(node, waker, None);
         }
