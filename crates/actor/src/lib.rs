@@ -44,14 +44,17 @@ pub mod circuit_breaker;
 mod durations;
 mod holders;
 mod incarnation;
+pub mod pool;
 pub mod process_group;
 mod program;
 pub mod rate;
 mod reference;
 pub mod registry;
 pub mod requests;
+pub mod router;
 pub mod supervisor;
 mod time_limit;
+mod workers;
 
 #[doc(hidden)]
 #[path = "macro_support.rs"]
@@ -61,11 +64,13 @@ pub use beside_tokio::system_beside;
 pub use call::Call;
 pub use circuit_breaker::CircuitBreaker;
 pub use durations::{millis, secs};
+pub use pool::Pool;
 pub use process_group::ProcessGroups;
 pub use program::Program;
-pub use reference::Reference;
+pub use reference::{Receives, Reference};
 pub use registry::Registry;
 pub use requests::Requests;
+pub use router::Router;
 pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, SupervisorRef};
 pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
@@ -75,6 +80,7 @@ pub use vaxel_runtime::{
     Recipient, RegisterError, SendError, Sending, System, SystemBuilder, Target, TaskError, Time,
     TimerRef, TrappedExit, TypeStats, Watchable, time,
 };
+pub use workers::{Workers, WorkersArgs};
 
 /// What most files that define actors need.
 pub mod prelude {

@@ -67,7 +67,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use vaxel_runtime::time::Elapsed;
-use vaxel_runtime::{ActorRef, CallError, Handler, Message, System};
+use vaxel_runtime::{ActorRef, CallError, Handler, Join, Message, Recipient, SendError, System};
 
 use self::arrivals::{Arrival, Arrivals};
 use crate::time_limit::{TimeLimit, until};
@@ -190,6 +190,74 @@ impl<L, T> Requests<L, T> {
             answers,
             missing: self.abandon(),
         }
+    }
+
+    /// Has every answer sent to `to` as a message, in the order of arrival, while the actor that
+    /// asks goes on: what `check_response` is for in `gen_server`.
+    ///
+    /// The result says how many answers found the mailbox full and are lost; nobody needs to wait
+    /// for it. When the receiver ends, the calls that are left are given up.
+    ///
+    /// ```
+    /// # use vaxel_actor::prelude::*;
+    /// # use vaxel_actor::Requests;
+    /// struct Shop(u32);
+    ///
+    /// #[actor(crate = vaxel_actor)]
+    /// impl Shop {
+    /// #   fn init(price: u32) -> Self { Shop(price) }
+    ///     #[call]
+    ///     fn price(&mut self) -> u32 {
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// #[derive(vaxel_actor::Message)]
+    /// #[message(crate = vaxel_actor)]
+    /// struct Price(usize, Option<u32>);
+    ///
+    /// struct Buyer;
+    ///
+    /// #[actor(crate = vaxel_actor)]
+    /// impl Buyer {
+    /// #   fn init() -> Self { Buyer }
+    ///     #[cast]
+    ///     fn compare(&mut self, shops: Vec<ShopRef>, cx: &mut Context<Self>) {
+    ///         let mut requests = Requests::new();
+    ///         for (number, shop) in shops.iter().enumerate() {
+    ///             requests.add(number, shop.price());
+    ///         }
+    ///         let me = cx.me().recipient();
+    ///         let _ = requests.forward(&me, |number, price| Price(number, price.ok()));
+    ///     }
+    ///
+    ///     #[info]
+    ///     fn price(&mut self, Price(number, price): Price) {
+    ///         println!("shop {number}: {price:?}");
+    ///     }
+    /// }
+    /// ```
+    pub fn forward<M: Message>(
+        mut self,
+        to: &Recipient<M>,
+        mut message: impl FnMut(L, T) -> M + Send + 'static,
+    ) -> Join<usize>
+    where
+        L: Send + 'static,
+        T: Send + 'static,
+    {
+        let to = to.clone();
+        to.erase().system().spawn_future(async move {
+            let mut lost = 0;
+            while let Some((label, answer)) = self.next().await {
+                match to.cast(message(label, answer)) {
+                    Ok(()) => {}
+                    Err(SendError::Full(_)) => lost += 1,
+                    Err(_) => break,
+                }
+            }
+            lost
+        })
     }
 
     /// Gives all calls up, and returns their labels, in no order. Answers that have arrived and

@@ -203,3 +203,72 @@ fn an_actor_takes_answers_within_a_handler_and_async_code_with_plain_messages() 
         assert!(all.answers.iter().all(|(n, double)| *double == Ok(2 * n)));
     });
 }
+
+#[derive(Message)]
+#[message(crate = vaxel_actor)]
+struct Answer(usize, u32);
+
+/// Asks, and goes on meanwhile.
+struct Clerk {
+    answers: Vec<(usize, u32)>,
+}
+
+#[actor(crate = vaxel_actor)]
+impl Clerk {
+    fn init() -> Self {
+        Clerk {
+            answers: Vec::new(),
+        }
+    }
+
+    #[call]
+    fn ask(&mut self, others: Vec<(PorterRef, Gate)>, cx: &mut Context<Self>) {
+        let mut requests = Requests::new();
+        for (at, (other, gate)) in others.into_iter().enumerate() {
+            requests.add(at, other.through(gate));
+        }
+        let to = cx.me().recipient();
+        drop(requests.forward(&to, |at, answer| Answer(at, answer.unwrap_or(0))));
+    }
+
+    #[info]
+    fn answered(&mut self, Answer(at, answer): Answer) {
+        self.answers.push((at, answer));
+    }
+
+    #[call]
+    fn answers(&mut self) -> Vec<(usize, u32)> {
+        self.answers.clone()
+    }
+}
+
+#[test]
+fn answers_come_as_messages_to_an_actor_that_goes_on() {
+    in_timeless_system(|_| async {
+        let clerk = Clerk::spawn();
+        let (mut gates, mut others) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let (gate, through) = oneshot::channel();
+            gates.push(gate);
+            others.push((Porter::spawn(), through));
+        }
+        soon("the clerk", clerk.ask(others))
+            .await
+            .expect("it answers");
+        let mut expected = Vec::new();
+        for (at, gate) in gates.into_iter().enumerate().rev() {
+            let answers = soon("the clerk", clerk.answers()).await;
+            assert_eq!(answers.as_ref(), Ok(&expected), "it goes on meanwhile");
+            gate.send(at as u32 + 7).expect("it waits");
+            expected.push((at, at as u32 + 7));
+            let arrived = async {
+                while clerk
+                    .answers()
+                    .await
+                    .is_ok_and(|answers| answers != expected)
+                {}
+            };
+            soon("the answer", arrived).await;
+        }
+    });
+}

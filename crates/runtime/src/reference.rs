@@ -253,6 +253,11 @@ impl AnyRef {
         self.counted.header().word.length() as usize
     }
 
+    /// Whether it has nothing to do: it neither handles a message nor waits for a worker.
+    pub fn is_idle(&self) -> bool {
+        !self.counted.header().word.is_owned()
+    }
+
     /// As [`ActorRef::system`].
     pub fn system(&self) -> System {
         System::of(self.counted.header().table().core)

@@ -358,6 +358,11 @@ impl StateWord {
     }
 
     /// Messages that wait in the word, the batch a worker has already taken not included.
+    /// Whether somebody owns the cell: a queue, a worker, or its own suspended handler.
+    pub(crate) fn is_owned(&self) -> bool {
+        self.0.load(Relaxed) & SCHED != 0
+    }
+
     pub(crate) fn length(&self) -> u32 {
         ((self.0.load(Relaxed) & LENGTH) >> LENGTH_SHIFT) as u32
     }

@@ -128,8 +128,13 @@ step(["which", Sup], World) ->
     otp_world:note(["which ", Sup, ":", lists:sort([lists:flatten(Name) || Name <- Names])]);
 step(["count", Sup], World) ->
     Counts = supervisor:count_children(otp_world:pid(World, Sup)),
+    %% A dynamic supervisor has one spec for all its children, which says nothing about them.
+    Keys = case otp_world:definitions(World, {sup, Sup}) of
+        [["dynamic" | _] | _] -> [active, supervisors, workers];
+        _ -> [specs, active, supervisors, workers]
+    end,
     Words = [[" ", atom_to_list(Key), "=", integer_to_list(proplists:get_value(Key, Counts))]
-             || Key <- [specs, active, supervisors, workers]],
+             || Key <- Keys],
     otp_world:note(["count ", Sup, ":", Words]);
 step(["start_child", Sup, Child | Words], World) ->
     Pid = otp_world:pid(World, Sup),

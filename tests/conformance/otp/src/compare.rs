@@ -83,7 +83,7 @@ fn sum_up(verdicts: &[Verdict]) -> bool {
     failed == 0
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Scenario>, Box<dyn Error>> {
+pub(crate) fn chosen(names: &[String]) -> Result<Vec<Scenario>, Box<dyn Error>> {
     let files = scenario_files(&folder())?;
     let mut scenarios = scenario::read(&files)?;
     let fits = |scenario: &Scenario| {

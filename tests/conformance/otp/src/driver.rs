@@ -107,7 +107,7 @@ impl Driver {
             let _ = done.send(future.await);
         });
         drop(running);
-        result.recv_timeout(STUCK).ok()
+        result.recv_timeout(*STUCK).ok()
     }
 
     fn step(&self, words: &[String]) {
@@ -216,7 +216,7 @@ impl Driver {
     fn tell(&self, name: &str, words: &[String]) {
         let (done, over) = sync_channel(1);
         self.send(name, Do(words[1..].to_vec(), Some(done)));
-        if over.recv_timeout(STUCK) == Err(RecvTimeoutError::Timeout) {
+        if over.recv_timeout(*STUCK) == Err(RecvTimeoutError::Timeout) {
             self.note(format!("stuck: {}", words.join(" ")));
         }
     }

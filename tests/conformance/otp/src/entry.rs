@@ -39,7 +39,7 @@ impl Entry {
     }
 
     /// Asks, and writes down what became of it.
-    pub(crate) async fn call(&self, words: Vec<String>, limit: Duration) -> String {
+    pub(crate) async fn call(self, words: Vec<String>, limit: Duration) -> String {
         match self {
             Entry::Process(actor) => match actor.call(Ask(words)).timeout(limit).await {
                 Ok(answer) => answer,

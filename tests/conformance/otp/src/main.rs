@@ -1,7 +1,8 @@
 //! The same scenarios on Vaxel and on Erlang/OTP, and their traces compared line by line.
 //!
-//! `vaxel-otp compare [SCENARIO...]` runs both sides; see the README beside this crate. The last
-//! line is `test result: ...`, as that of a suite of tests.
+//! `vaxel-otp compare [SCENARIO...]` runs both sides, `vaxel-otp mutations [RULE...]` plants a
+//! fault for each rule and looks whether a scenario notices; see the README beside this crate. The
+//! last line is `test result: ...`, as that of a suite of tests.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -14,6 +15,8 @@ mod beam;
 mod compare;
 mod driver;
 mod entry;
+mod mutants;
+mod mutation;
 mod ops;
 mod process;
 mod reason;
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         None => compare::main(&[]),
         Some((command, names)) if command == "compare" => compare::main(names),
+        Some((command, rules)) if command == "mutations" => mutants::main(rules),
         Some((command, names)) if command == "vaxel" => compare::show(names),
         Some((command, _)) => Err(format!("unknown command `{command}`").into()),
     };

@@ -37,7 +37,7 @@ pub(crate) async fn op(process: &mut Process, words: &[String], cx: &mut Context
             }
         }
         ["call", to, "within", ms, ..] => {
-            let limit = Duration::from_millis(number(ms).into());
+            let limit = millis(ms);
             call(process, to, &words[4..], limit).await;
         }
         ["call", to, ..] => call(process, to, &words[2..], CALL_LIMIT).await,
@@ -47,7 +47,7 @@ pub(crate) async fn op(process: &mut Process, words: &[String], cx: &mut Context
         }
         ["crash", text @ ..] => panic!("{}", text.join(" ")),
         ["block", ms] => pause(ms).await,
-        _ => return signal(process, words, cx),
+        _ => return signal(process, words, cx).await,
     }
     Flow::GoesOn
 }
@@ -56,7 +56,7 @@ fn target(process: &Process, name: &str) -> Option<Entry> {
     process.birth.world.target(name)
 }
 
-async fn call(process: &Process, to: &str, words: &[String], limit: Duration) {
+async fn call(process: &mut Process, to: &str, words: &[String], limit: Duration) {
     let answer = match target(process, to) {
         Some(to) => to.call(words.to_vec(), limit).await,
         None => "exit:gone".to_owned(),
@@ -65,38 +65,54 @@ async fn call(process: &Process, to: &str, words: &[String], limit: Duration) {
 }
 
 /// Links, monitors and exit signals.
-fn signal(process: &mut Process, words: &[String], cx: &mut Context<Process>) -> Flow {
+async fn signal(process: &mut Process, words: &[String], cx: &mut Context<Process>) -> Flow {
     let world = process.birth.world.clone();
     let list: Vec<&str> = words.iter().map(String::as_str).collect();
     match list.as_slice() {
+        ["trap", switch] => _ = cx.trap_exits(*switch == "on"),
+        ["link", to] => {
+            if let Some(entry) = target(process, to) {
+                process.linked = Some((*to).to_owned());
+                cx.link(&entry.any());
+            }
+        }
+        ["unlink", to] => {
+            if let Some(entry) = target(process, to) {
+                cx.unlink(&entry.any());
+            }
+        }
         ["monitor", to] => {
             if let Some(entry) = target(process, to) {
                 let monitor = cx.monitor(&entry.any());
-                let known = (monitor, entry.any());
-                process.monitors.insert((*to).to_owned(), known);
+                process.monitors.insert((*to).to_owned(), monitor);
             }
         }
         ["demonitor", to] => {
-            if let Some((monitor, _)) = process.monitors.remove(*to) {
+            if let Some(monitor) = process.monitors.remove(*to) {
                 cx.demonitor(monitor);
             }
         }
-        ["signal", to, "kill"] => {
+        ["signal", to, why] => {
             if let Some(to) = target(process, to) {
-                to.any().kill();
+                cx.exit(&to.any(), reason::parse(why));
             }
         }
-        ["spawn", name, ..] => {
-            let birth = Birth::plain(&world, name, &words[2..]);
-            cx.spawn::<Process>(birth);
+        ["spawn", name, ..] => _ = cx.spawn::<Process>(Birth::plain(&world, name, &words[2..])),
+        ["spawn_link", name, ..] => {
+            cx.spawn_link::<Process>(Birth::plain(&world, name, &words[2..]));
         }
-        _ => return name(process, words, cx),
+        ["spawn_monitor", name, ..] => {
+            let birth = Birth::plain(&world, name, &words[2..]);
+            let (_, monitor) = cx.spawn_monitor::<Process>(birth);
+            process.monitors.insert((*name).to_owned(), monitor);
+        }
+        _ => return name(process, words, cx).await,
     }
     Flow::GoesOn
 }
 
-/// Names and timers.
-fn name(process: &mut Process, words: &[String], cx: &mut Context<Process>) -> Flow {
+/// Names, groups and timers.
+async fn name(process: &mut Process, words: &[String], cx: &mut Context<Process>) -> Flow {
     let world = process.birth.world.clone();
     let list: Vec<&str> = words.iter().map(String::as_str).collect();
     match list.as_slice() {
@@ -114,9 +130,26 @@ fn name(process: &mut Process, words: &[String], cx: &mut Context<Process>) -> F
             let who = found.map_or("nobody".to_owned(), |actor| world.name_of(actor.pid()));
             process.note(format!("whereis {name}: {who}"));
         }
+        ["join", group] => world.groups.join((*group).to_owned(), cx.me()),
+        ["leave", group] => {
+            let left = world.groups.leave(*group, &cx.me());
+            let answer = if left { "ok" } else { "not_joined" };
+            process.note(format!("leave {group}: {answer}"));
+        }
+        ["members", group] => {
+            let members = world.groups.members(*group);
+            let mut names: Vec<_> = members.iter().map(|one| world.name_of(one.pid())).collect();
+            names.sort();
+            process.note(format!("members {group}: {}", names.join(" ")));
+        }
+        ["publish", group, text @ ..] => {
+            for member in &world.groups.members(*group) {
+                // Who has ended meanwhile gets nothing.
+                let _ = member.cast(Text(text.join(" ")));
+            }
+        }
         ["after", ms, text] => {
-            let after = Duration::from_millis(number(ms).into());
-            let timer = cx.send_after(after, Text((*text).to_owned()));
+            let timer = cx.send_after(millis(ms), Text((*text).to_owned()));
             process.timers.insert((*text).to_owned(), timer);
         }
         ["cancel", text] => {
@@ -126,7 +159,41 @@ fn name(process: &mut Process, words: &[String], cx: &mut Context<Process>) -> F
                 .is_some_and(|timer| cx.cancel(timer));
             process.note(format!("cancel {text}: {cancelled}"));
         }
-        _ => world.unsupported(words),
+        _ => wait(process, words, cx).await,
     }
     Flow::GoesOn
+}
+
+/// Selective receive and request collections.
+async fn wait(process: &mut Process, words: &[String], _: &mut Context<Process>) {
+    let list: Vec<&str> = words.iter().map(String::as_str).collect();
+    match list.as_slice() {
+        ["request", to, label, ..] => {
+            let (target, words) = (target(process, to), words[3..].to_vec());
+            let asking = async move {
+                match target {
+                    Some(to) => to.call(words, CALL_LIMIT).await,
+                    None => "exit:gone".to_owned(),
+                }
+            };
+            process.requests.add((*label).to_owned(), asking);
+        }
+        ["response", limit @ ..] => {
+            let limit = match limit {
+                ["within", ms] => millis(ms),
+                _ => CALL_LIMIT,
+            };
+            let response = process.requests.wait_response(limit).await;
+            process.note(match response {
+                Ok(Some((label, answer))) => format!("response {label}: {answer}"),
+                Ok(None) => "response: no request".to_owned(),
+                Err(_) => "response: timeout".to_owned(),
+            });
+        }
+        _ => process.birth.world.unsupported(words),
+    }
+}
+
+fn millis(word: &str) -> Duration {
+    Duration::from_millis(number(word).into())
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use vaxel_actor::requests::Requests;
 use vaxel_actor::{
-    Actor, AnyRef, Context, Down, ExitReason, Handler, Message, MonitorRef, TimerRef, time,
+    Actor, Context, Down, ExitReason, Handler, Message, MonitorRef, TimerRef, TrappedExit, time,
 };
 
 use crate::entry::Entry;
@@ -30,8 +31,11 @@ pub(crate) struct Birth {
 pub(crate) struct Process {
     pub(crate) birth: Birth,
     pub(crate) value: Option<String>,
-    pub(crate) monitors: HashMap<String, (MonitorRef, AnyRef)>,
+    pub(crate) monitors: HashMap<String, MonitorRef>,
     pub(crate) timers: HashMap<String, TimerRef>,
+    pub(crate) requests: Requests<String, String>,
+    /// The last it was linked to: the exit of who had ended before names nobody.
+    pub(crate) linked: Option<String>,
     /// Who waits for the end of a process that is leaving.
     leaving: Option<SyncSender<()>>,
 }
@@ -132,6 +136,7 @@ impl Actor for Process {
     async fn init(birth: Birth, cx: &mut Context<Self>) -> Result<Self, ExitReason> {
         birth.world.enter(&birth.name, Entry::Process(cx.me()));
         if birth.server.is_some() {
+            cx.trap_exits(birth.attribute("untrapped").is_none());
             birth.begin(cx).await?;
         }
         birth.world.set_started(&birth.name);
@@ -140,6 +145,8 @@ impl Actor for Process {
             value: None,
             monitors: HashMap::new(),
             timers: HashMap::new(),
+            requests: Requests::new(),
+            linked: None,
             leaving: None,
         };
         let first = std::mem::take(&mut process.birth.first);
@@ -239,13 +246,23 @@ impl Handler<Ask> for Process {
     }
 }
 
+impl Handler<TrappedExit> for Process {
+    async fn handle(&mut self, exit: TrappedExit, _: &mut Context<Self>) {
+        let who = match &self.linked {
+            Some(name) if exit.from.is_none() => name.clone(),
+            _ => self.birth.world.name_of(exit.from),
+        };
+        self.note(format!("exit {who} {}", reason::text(&exit.reason)));
+    }
+}
+
 impl Handler<Down> for Process {
     async fn handle(&mut self, down: Down, _: &mut Context<Self>) {
         // Who had ended before has no pid any more; the monitor tells who it was.
         let known = self
             .monitors
             .iter()
-            .find(|(_, (monitor, _))| *monitor == down.monitor);
+            .find(|(_, monitor)| **monitor == down.monitor);
         let who = match known {
             Some((name, _)) => name.clone(),
             None => self.birth.world.name_of(down.pid),

@@ -54,7 +54,6 @@ mod tests {
             "normal",
             "shutdown",
             "shutdown:deploy",
-            "kill",
             "killed",
             "noproc",
             "boom",

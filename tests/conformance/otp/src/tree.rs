@@ -175,7 +175,7 @@ async fn which(supervisor: &SupervisorRef) -> String {
     let mut words: Vec<String> = children
         .iter()
         .map(|child| {
-            let up = matches!(child.state, ChildState::Running | ChildState::Stopping);
+            let up = child.state != ChildState::Stopped;
             let state = if up { "up" } else { "down" };
             format!(" {}={state}", child.name.as_deref().unwrap_or("nobody"))
         })

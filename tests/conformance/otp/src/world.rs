@@ -1,21 +1,30 @@
 //! What the actors of one scenario share: their names, and what each of them saw.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use vaxel_actor::{AnyRef, ExitReason, Pid, System};
+use vaxel_actor::process_group::ProcessGroups;
+use vaxel_actor::{ActorRef, AnyRef, ExitReason, Pid, System};
 
 use crate::entry::Entry;
+use crate::process::Process;
 use crate::reason;
 use crate::tree::Tree;
 
 /// How long a step may take before the trace says that it is stuck.
-pub(crate) const STUCK: Duration = Duration::from_secs(5);
+pub(crate) static STUCK: LazyLock<Duration> = LazyLock::new(|| {
+    let ms = std::env::var(STUCK_MS).ok().and_then(|ms| ms.parse().ok());
+    Duration::from_millis(ms.unwrap_or(5_000))
+});
+
+/// The environment variable that sets another limit, in milliseconds.
+pub(crate) const STUCK_MS: &str = "VAXEL_STUCK_MS";
 
 /// One scenario on Vaxel while it runs.
 pub(crate) struct World {
     pub(crate) system: System,
+    pub(crate) groups: ProcessGroups<String, ActorRef<Process>>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -39,6 +48,7 @@ impl World {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(World {
             system: System::builder().workers(2).build(),
+            groups: ProcessGroups::new(),
             state: Mutex::default(),
             changed: Condvar::new(),
         })
@@ -57,7 +67,7 @@ impl World {
 
     /// Waits until there is something to find, for as long as a step may take.
     pub(crate) fn wait<R>(&self, find: impl FnMut(&mut State) -> Option<R>) -> Option<R> {
-        self.wait_for(STUCK, find)
+        self.wait_for(*STUCK, find)
     }
 
     pub(crate) fn wait_for<R>(
