@@ -97,9 +97,9 @@ const LAZY_MIN: Duration = Duration::from_millis(100);
 /// # Cycles
 /// An actor that calls itself, or one that waits for it, could wait for ever. Such a call fails
 /// within some milliseconds with [`CallError::Cycle`], which names the actors; it is the one that
-/// closed the cycle, and the others go on. A cycle is reported only when every actor in it does nothing but wait for
-/// calls to others in it: one that also waits for a timer, for I/O or for anything else may yet go
-/// on by itself, and keeps its time limit. Of several calls awaited at once (joined or selected)
+/// closed the cycle, and the others go on. A cycle is reported only when every actor in it does
+/// nothing but wait for calls to others in it: one that also waits for a timer, for I/O or for
+/// anything else may yet go on by itself, and keeps its time limit. Of several calls awaited at once (joined or selected)
 /// all must be stuck; calls inside a combinator that has wakers of its own, and those handed to
 /// another task, are never reported. So are no calls from outside of actors. Cycles of more
 /// than a thousand actors end by their time limit.
@@ -319,7 +319,7 @@ impl<M: Message> Call<M> {
             let wakers_before = worker.exam.wakers().saturating_sub(cloned);
             let over = self.look_at_the_time(node, waker, subject.call);
             if over.is_none() {
-                // SAFETY: as above.
+                // SAFETY: the subject's cell is being polled on this thread, by this worker.
                 unsafe { cycle::waits(worker, subject.cell, waker, &self.target, node.cast()) };
                 worker.exam.forget_wakers(wakers_before);
             }

@@ -92,8 +92,8 @@ impl<A: Actor> ActorRef<A> {
 
     /// Sends a message when it is awaited, as the policy of the actor's type says: where that is
     /// [`OnFull::Wait`](crate::OnFull::Wait) it waits for room, in the order in which those who
-    /// wait came; elsewhere it is done at once, as [`cast`](Self::cast). Cancel-safe: dropped before
-    /// it is done, nothing has been sent.
+    /// wait came; elsewhere it is done at once, as [`cast`](Self::cast). Cancel-safe: dropped
+    /// before it is done, nothing has been sent.
     ///
     /// # Errors
     /// If the mailbox is full and the policy is to tell the sender, or if the actor has ended; the

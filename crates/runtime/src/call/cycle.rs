@@ -15,8 +15,8 @@
 //! 3. An actor leaves the table before it is polled again, and before its wake is forgotten. So an
 //!    actor that is in the table and is not woken has not run since it entered.
 //! 4. The last one to enter finds the cycle, if it is part of it. The call that fails is the one
-//!    that closed the cycle: its callee has not begun with it, and has no need to. Its caller leaves
-//!    the table or is woken, so nobody else finds the same cycle.
+//!    that closed the cycle: its callee has not begun with it, and has no need to. Its caller is
+//!    woken, so nobody else finds the same cycle.
 
 use super::CallHead;
 use crate::Pid;

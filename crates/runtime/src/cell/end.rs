@@ -295,9 +295,8 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
         .side()
         .and_then(|side| side.exit.take())
         .map_or(ExitReason::Normal, |reason| *reason);
-    // SAFETY: closing makes us owner of all mail (S4).
     let (newest, gated) = header.word.close();
-    // SAFETY: as above.
+    // SAFETY: closing makes us owner of all mail (S4).
     let newer = unsafe { reverse(newest) };
     // Pairs with the registry and the table of pids, which mark the cell and then look whether the
     // word is closed.

@@ -336,9 +336,9 @@ impl StateWord {
     }
 
     /// Closes the mailbox while somebody else may own the cell. Returns what was waiting, newest
-    /// first, and whether somebody may wait for room, or `None` if it was closed before. The caller has set a signal that ends the actor,
-    /// and [poked](Self::poke): so the owner looks at the signal before it gives the cell up, and
-    /// never gives up a word that is dead.
+    /// first, and whether somebody may wait for room, or `None` if it was closed before. The caller
+    /// has set a signal that ends the actor, and [poked](Self::poke): so the owner looks at the
+    /// signal before it gives the cell up, and never gives up a word that is dead.
     pub(crate) fn declare_dead(&self) -> Option<(u64, bool)> {
         let mut current = self.0.load(Relaxed);
         loop {

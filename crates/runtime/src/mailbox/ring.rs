@@ -138,7 +138,7 @@ impl Rings {
             stripe.remove(&address(cell));
         }
         if !last.is_null() {
-            // SAFETY: as above.
+            // SAFETY: the nodes of a ring are its own (S4).
             unsafe { (*last).next = null_mut() };
         }
         (first, last)
