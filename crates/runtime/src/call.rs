@@ -99,13 +99,14 @@ const LAZY_MIN: Duration = Duration::from_millis(100);
 /// within some milliseconds with [`CallError::Cycle`], which names the actors; it is the one that
 /// closed the cycle, and the others go on. A cycle is reported only when every actor in it does
 /// nothing but wait for calls to others in it: one that also waits for a timer, for I/O or for
-/// anything else may yet go on by itself, and keeps its time limit. Of several calls awaited at once (joined or selected)
-/// all must be stuck; calls inside a combinator that has wakers of its own, and those handed to
-/// another task, are never reported. So are no calls from outside of actors. Cycles of more
-/// than a thousand actors end by their time limit.
+/// anything else may yet go on by itself, and keeps its time limit. Of several calls awaited at
+/// once (joined or selected) all must be stuck; calls inside a combinator that has wakers of its
+/// own, and those handed to another task, are never reported. So are no calls from outside of
+/// actors. Cycles of more than a thousand actors end by their time limit.
 ///
 /// # Cancel safety
-/// Dropping a call gives up the answer; the message is handled all the same.
+/// Dropping a call gives up the answer; the message is handled all the same, unless it still waits
+/// for room in a full mailbox: then it is not sent.
 #[must_use = "the answer of a call must be awaited; use cast for a message without one"]
 pub struct Call<M: Message> {
     node: Result<NonNull<CallNode<M>>, Option<CallError>>,

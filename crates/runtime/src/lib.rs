@@ -8,8 +8,8 @@
 //!   downs of its monitors. Nothing is promised between senders.
 //! - **Delivery.** At most once. A call ends: reply, crash, time limit, or the callee is gone.
 //! - **Bounds.** A mailbox holds 1,024 messages unless the type says otherwise; then the sender is
-//!   told, and a call waits for room, unless the type's [`Mailbox`] says otherwise. The batch that a
-//!   worker has taken, at most as many, is not counted.
+//!   told, and a call waits for room, or what the type's [`Mailbox`] says. The batch that a worker
+//!   has taken, at most as many, is not counted.
 //! - **Failure.** A panic ends one incarnation. Its callers get the crash, its monitors one down,
 //!   its supervisor the decision. Stack overflow, memory exhaustion and abort end the process: no
 //!   native runtime can contain them.
