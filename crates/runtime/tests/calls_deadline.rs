@@ -191,7 +191,7 @@ async fn begin<M: Message>(call: &mut Call<M>) {
 fn abandoned<const SKIPS: bool>() -> (Vec<u32>, u64) {
     let system = System::builder().workers(2).manual_clock().build();
     let desk = system.spawn::<Desk<SKIPS>>(());
-    let (release, hold) = mpsc::channel();
+    let (release, hold) = mpsc::sync_channel(1);
     desk.cast(Hold(hold)).unwrap();
     let calling = desk.clone();
     let system_inside = system.clone();
