@@ -26,6 +26,9 @@ use process::Interrupted;
 use stages::STAGES;
 use summary::Report;
 
+/// How many times as long as otherwise a check may take with `--deep`.
+const DEEP_PATIENCE: u64 = 8;
+
 /// What to run; everything by default.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -35,6 +38,10 @@ pub(crate) struct Options {
     /// List the checks and what they do.
     #[arg(long)]
     list: bool,
+    /// Go deeper: more seeds, schedules and preemptions, and Miri on the behaviour tests too. Takes
+    /// hours.
+    #[arg(long)]
+    deep: bool,
 }
 
 /// One check.
@@ -65,6 +72,8 @@ struct Session {
     count: Count,
     /// Colours are asked for when a person watches.
     is_terminal: bool,
+    /// Time is no object.
+    is_deep: bool,
 }
 
 /// Runs what was asked for; true when nothing failed.
@@ -88,6 +97,7 @@ pub(crate) fn main(root: &Path, options: &Options) -> Result<bool> {
         deadline: Instant::now(),
         count: Count::default(),
         is_terminal: std::io::stdout().is_terminal(),
+        is_deep: options.deep,
     };
     let mut reports = Vec::new();
     for stage in chosen {
@@ -113,7 +123,8 @@ fn choose(only: &[String]) -> Result<Vec<&'static Stage>> {
 fn run(session: &mut Session, stage: &'static Stage) -> Option<Report> {
     println!("\n=== {}: {}", stage.name, stage.what);
     let begin = Instant::now();
-    session.deadline = begin + Duration::from_secs(60 * stage.limit_minutes);
+    let patience = if session.is_deep { DEEP_PATIENCE } else { 1 };
+    session.deadline = begin + Duration::from_secs(60 * stage.limit_minutes * patience);
     session.count = Count::default();
     let outcome = match (stage.run)(session) {
         Ok(outcome) => outcome,

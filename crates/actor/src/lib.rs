@@ -78,7 +78,7 @@ pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallCycle, CallError, ChildExit, Context, Counters, Crash, Down,
     Event, Exit, ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, OnFull, Pid,
     Recipient, RegisterError, SendError, Sending, System, SystemBuilder, Target, TaskError, Time,
-    TimerRef, TrappedExit, TypeStats, Watchable, time,
+    TimerRef, TrappedExit, TypeStats, Watchable, inspect, time,
 };
 pub use workers::{Workers, WorkersArgs};
 

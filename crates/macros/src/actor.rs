@@ -16,7 +16,7 @@ mod tests;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, Item, ItemImpl, Lit, Result, parse2};
+use syn::{Error, Expr, Item, ItemImpl, Lit, LitBool, Result, parse2};
 
 use crate::options::{self, Root};
 use block::Block;
@@ -65,6 +65,8 @@ struct Options {
     mailbox: Option<Expr>,
     /// Whether calls that nobody waits for are dropped unhandled.
     skip_expired: Option<Expr>,
+    /// Whether inspection shows the state, by its `Debug`.
+    debug: bool,
 }
 
 impl Parse for Options {
@@ -74,9 +76,10 @@ impl Parse for Options {
             match name.to_string().as_str() {
                 "mailbox" => found.mailbox = Some(mailbox(value.parse()?)?),
                 "skip_expired" => found.skip_expired = Some(value.parse()?),
+                "debug" => found.debug = value.parse::<LitBool>()?.value,
                 "crate" => found.root = value.parse()?,
                 _ => {
-                    let expected = "`mailbox`, `skip_expired` or `crate`";
+                    let expected = "`mailbox`, `skip_expired`, `debug` or `crate`";
                     return Err(options::unknown(name, expected));
                 }
             }

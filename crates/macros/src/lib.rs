@@ -16,6 +16,7 @@ mod actor;
 mod entry;
 mod message;
 mod options;
+mod simulated;
 
 use proc_macro::TokenStream;
 
@@ -72,6 +73,7 @@ use proc_macro::TokenStream;
 ///   any expression of type `Mailbox` is accepted too.
 /// * `skip_expired = true`: calls whose callers have gone, or whose deadlines have passed, are
 ///   dropped unhandled.
+/// * `debug = true`: inspection may show the state, which then needs `Debug`.
 /// * `crate = path`: where the generated code finds Vaxel, `::vaxel` by default.
 #[proc_macro_attribute]
 pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -101,6 +103,17 @@ pub fn message(item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(options.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Runs an async function as a test under many seeds; `vaxel-testkit` says what that means.
+///
+/// Options, which are the methods of `vaxel_testkit::Check`: `seeds`, `delays`, `steps_max`,
+/// `trace_lines`; and `crate = path`, `::vaxel_testkit` by default.
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    simulated::expand(options.into(), item.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

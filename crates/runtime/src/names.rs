@@ -5,10 +5,11 @@
 //! names back.
 
 use crate::cell::{Counted, Header, NAMED};
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::sync::atomic::{Ordering::SeqCst, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// Why a name could not be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +108,23 @@ impl Names {
         let table = std::mem::take(&mut *self.lock());
         // Outside the lock: these may be last references.
         drop(table);
+    }
+
+    /// The names that contain this and who has them, at most `limit`, in no order.
+    pub(crate) fn search(&self, part: &str, limit: usize) -> Vec<(Arc<str>, Counted)> {
+        let table = self.lock();
+        let found = table.by_name.iter().filter(|(name, _)| name.contains(part));
+        let found = found.map(|(name, actor)| (name.clone(), actor.clone()));
+        found.take(limit).collect()
+    }
+
+    /// The names of one actor.
+    pub(crate) fn of(&self, cell: NonNull<Header>) -> Vec<Arc<str>> {
+        self.lock()
+            .by_cell
+            .get(&address(cell))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// All names and who has them.

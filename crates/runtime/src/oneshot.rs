@@ -1,6 +1,7 @@
 //! A value that is set once and awaited by futures and threads.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
 pub(crate) struct OneShot<T> {

@@ -4,16 +4,18 @@
 //! its incarnation is over it never means anybody else, because each use of a slot has a generation
 //! of its own.
 
+mod look;
 mod stripe;
 
 use crate::cell::{Counted, Header, VACANT};
+use crate::sync::{Mutex, MutexGuard};
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::PoisonError;
 use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use stripe::Stripe;
 
 /// One incarnation of one actor: node, slot, generation.

@@ -22,6 +22,8 @@
 pub(crate) mod idle;
 pub(crate) mod injector;
 pub(crate) mod ring;
+#[cfg(all(test, shuttle))]
+mod schedules;
 
 use crate::call::CallHead;
 use crate::call::cycle::Exam;
@@ -31,19 +33,20 @@ use crate::cell::node::Operations;
 use crate::cell::turn::{self, Turn};
 use crate::cell::{Header, future};
 use crate::choice::Choice;
+use crate::sync::thread::{self, Thread};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, fault, thread_local};
 use crate::system::core::Core;
 use crate::types::{Count, TypeTable};
 use ring::{Ring, STEAL_MAX};
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::ptr::{NonNull, null, null_mut};
+use std::sync::PoisonError;
 use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicPtr, AtomicU64,
+    AtomicI32,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use std::sync::{Mutex, PoisonError};
 use std::task::RawWakerVTable;
-use std::thread::Thread;
 
 /// Seats of a system: workers and spares together. One bit each in the word of who is parked.
 pub(crate) const SEATS_MAX: usize = 64;
@@ -414,6 +417,7 @@ impl Worker {
                 return self.adopt(&stolen[..count]);
             }
             if seat.replaced.load(Relaxed)
+                && !fault::planted("the slot of who is replaced is left alone")
                 && let Some(cell) = take_lifo(seat)
             {
                 return Some(cell);
@@ -458,7 +462,7 @@ impl Worker {
             return None;
         }
         while core.idle.is_parked(self.seat) && !core.is_closed() {
-            std::thread::park();
+            thread::park();
         }
         core.watchdog.worker_awake();
         None
@@ -510,7 +514,7 @@ impl Worker {
                 CURRENT.with(|current| current.set(self.0));
             }
         }
-        let _back = Back(CURRENT.replace(std::ptr::from_ref(self)));
+        let _back = Back(CURRENT.with(|current| current.replace(std::ptr::from_ref(self))));
         code()
     }
 
@@ -550,7 +554,7 @@ impl Worker {
         let choice = unsafe { core.as_ref() }.choice_for(seat);
         let worker = Self::new(core, seat, choice);
         let mine = worker.my_seat();
-        *mine.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+        *mine.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
         crate::watchdog::announce_thread(mine);
         CURRENT.with(|current| current.set(&raw const worker));
         worker.run_cells();

@@ -247,6 +247,10 @@ fn a_full_mailbox_gives_the_message_back() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "the reply is late by milliseconds, which Miri takes for a poll"
+)]
 fn a_call_times_out_and_the_late_reply_is_dropped() {
     let system = system();
     let counter = system.spawn::<Counter>(None);
@@ -372,6 +376,10 @@ fn a_monitor_fires_exactly_once_in_order() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "the timer is cancelled within milliseconds, which Miri takes longer for"
+)]
 fn timers_fire_in_order_and_can_be_cancelled() {
     let system = system();
     let scribe = system.spawn::<Scribe>(());
@@ -454,6 +462,10 @@ fn a_named_actor_lives_without_references() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "Miri has no CPU clocks of threads, so nobody is declared stuck"
+)]
 fn a_spinning_handler_delays_nobody_else_and_is_reported() {
     struct Spinner;
     struct Spin(Arc<AtomicUsize>);

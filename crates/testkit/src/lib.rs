@@ -33,6 +33,16 @@
 //! });
 //! ```
 //!
+//! As an attribute, with other than the usual seeds:
+//!
+//! ```
+//! #[vaxel_testkit::test(seeds = 20)]
+//! async fn a_minute_passes(sim: vaxel_testkit::Sim) {
+//!     sim.advance(std::time::Duration::from_secs(60)).await;
+//! }
+//! # fn main() {}
+//! ```
+//!
 //! # What a seed decides
 //! The order in which runnable actors take their turns and the test itself goes on; how many
 //! messages an actor handles in a row; whether a spawned actor begins at once or in a turn of its
@@ -73,3 +83,4 @@ pub use failure::Failure;
 pub use probe::{PROBE_LIMIT, Probe, Probing};
 pub use run::Run;
 pub use sim::Sim;
+pub use vaxel_macros::test;

@@ -103,6 +103,12 @@ fn a_day_passes_at_once_and_exactly() {
     });
 }
 
+#[vaxel_testkit::test(seeds = 5)]
+async fn the_attribute_runs_a_test(sim: Sim) -> Result<(), CallError> {
+    assert_eq!(waiter(&sim).call(Ask).await?, 7);
+    Ok(())
+}
+
 #[test]
 fn with_delays_time_goes_on_while_there_is_work() {
     let check = Check::new().delays(Duration::from_millis(1));

@@ -212,6 +212,7 @@ mod tests {
             deadline: Instant::now() + limit,
             count: Count::default(),
             is_terminal: false,
+            is_deep: false,
         }
     }
 

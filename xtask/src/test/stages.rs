@@ -67,6 +67,12 @@ pub(super) const STAGES: &[Stage] = &[
         run: loom,
     },
     Stage {
+        name: "shuttle",
+        what: "workers under random schedules",
+        limit_minutes: 15,
+        run: shuttle,
+    },
+    Stage {
         name: "miri",
         what: "the runtime under Miri",
         limit_minutes: 25,
@@ -170,6 +176,7 @@ fn test(session: &mut Session) -> Result<Outcome> {
     let arguments = ["test", "--locked", "--workspace", "--no-fail-fast"];
     let mut command = session.command("cargo", arguments);
     command.args(["--lib", "--bins", "--tests"]);
+    deeper(session, &mut command, "VAXEL_SEEDS", "2000");
     session.check(command)
 }
 
@@ -195,8 +202,30 @@ fn loom(session: &mut Session) -> Result<Outcome> {
     command
         .env("RUSTFLAGS", "--cfg loom")
         .env("CARGO_PROFILE_RELEASE_LTO", "off");
+    deeper(session, &mut command, "VAXEL_PREEMPTIONS", "4");
     let outcome = session.check(command)?;
     Ok(no_tests_is_a_failure(session, outcome, "no model ran"))
+}
+
+/// As [`loom`], for whole workers, whose schedules are too many for Loom to go through all.
+fn shuttle(session: &mut Session) -> Result<Outcome> {
+    let arguments = [
+        "test",
+        "--locked",
+        "-p",
+        "vaxel-runtime",
+        "--release",
+        "--lib",
+        "schedules",
+    ];
+    let mut command = session.command("cargo", arguments);
+    own_target(session, &mut command, "shuttle");
+    command
+        .env("RUSTFLAGS", "--cfg shuttle")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off");
+    deeper(session, &mut command, "VAXEL_SCHEDULES", "20000");
+    let outcome = session.check(command)?;
+    Ok(no_tests_is_a_failure(session, outcome, "no schedule ran"))
 }
 
 fn miri(session: &mut Session) -> Result<Outcome> {
@@ -211,6 +240,9 @@ fn miri(session: &mut Session) -> Result<Outcome> {
         "--lib",
     ];
     let mut command = session.command("cargo", arguments);
+    if session.is_deep {
+        command.arg("--tests");
+    }
     own_target(session, &mut command, "miri");
     command
         .env_remove("RUSTC")
@@ -371,6 +403,13 @@ fn build(session: &mut Session, package: &str) -> Result<String> {
 fn executable(message: &str) -> Option<String> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
     message.get("executable")?.as_str().map(str::to_owned)
+}
+
+/// With `--deep`, sets what makes a check go further.
+fn deeper(session: &Session, command: &mut Command, variable: &str, value: &str) {
+    if session.is_deep {
+        command.env(variable, value);
+    }
 }
 
 /// Gives a command a folder of its own below `target`, wherever the build is kept otherwise.

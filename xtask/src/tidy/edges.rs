@@ -16,10 +16,13 @@ pub(crate) type Allowed<'a> = (&'a str, &'a [&'a str]);
 /// The layers, from the ground up.
 pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ("vaxel-runtime", &[]),
-    ("vaxel-testkit", &["vaxel-runtime"]),
     ("vaxel-websocket", &[]),
     ("vaxel-macros", &[]),
-    ("vaxel-actor", &["vaxel-runtime", "vaxel-macros"]),
+    ("vaxel-testkit", &["vaxel-macros", "vaxel-runtime"]),
+    (
+        "vaxel-actor",
+        &["vaxel-runtime", "vaxel-macros", "vaxel-testkit"],
+    ),
     ("vaxel-pubsub", &["vaxel-runtime"]),
     ("vaxel-net", &["vaxel-runtime", "vaxel-websocket"]),
     (

@@ -13,8 +13,8 @@ use super::supervision::OfCell;
 use super::turn::{Turn, reverse};
 use super::word::Released;
 use super::{
-    ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, Phase, RESTART, TRAPS,
-    VACANT,
+    ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, PAUSED, Phase, RESTART,
+    TRACED, TRAPS, VACANT,
 };
 use crate::call::cycle;
 use crate::child::ChildExit;
@@ -157,8 +157,9 @@ pub(crate) unsafe fn end_incarnation(
     }
     header.phase.set(Phase::Vacant);
     header.flags.set(0);
-    if header.signals.load(Acquire) & TRAPS != 0 {
-        header.signals.fetch_and(!TRAPS, AcqRel);
+    let of_incarnation = TRAPS | PAUSED | TRACED;
+    if header.signals.load(Acquire) & of_incarnation != 0 {
+        header.signals.fetch_and(!of_incarnation, AcqRel);
     }
     if let Some(side) = header.side() {
         side.exit = None;

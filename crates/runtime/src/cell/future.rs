@@ -54,6 +54,8 @@ struct BlockOperations {
     /// Drops the future and tells whoever waits; the memory stays.
     abandon: unsafe fn(NonNull<Block>, &ExitReason),
     layout: Layout,
+    /// The Rust path of the future.
+    name: fn() -> &'static str,
 }
 
 /// What a block is about.
@@ -169,6 +171,7 @@ impl<A: Actor, F: Future, D: Completion<F::Output>> Typed<A, F, D> {
         subject: subject_typed::<A, F, D>,
         abandon: abandon_typed::<A, F, D>,
         layout: Self::LAYOUT,
+        name: std::any::type_name::<F>,
     };
 }
 
@@ -328,6 +331,15 @@ pub(crate) unsafe fn poll(
 pub(crate) unsafe fn subject(block: NonNull<Block>) -> Subject {
     // SAFETY: what this needs is what the caller has promised.
     unsafe { (block.as_ref().operations.subject)(block) }
+}
+
+/// The Rust path of an attached future.
+///
+/// # Safety
+/// Owner only; the block is attached to the cell.
+pub(crate) unsafe fn name(block: NonNull<Block>) -> &'static str {
+    // SAFETY: what this needs is what the caller has promised.
+    (unsafe { block.as_ref() }.operations.name)()
 }
 
 /// Gives back the memory of a future that is over.

@@ -291,7 +291,7 @@ fn finished(cell: &Cell, messages: usize) {
 fn check(fault: Option<&'static str>, model: fn()) {
     fault::with(fault, || {
         let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(3);
+        builder.preemption_bound = fault::preemptions();
         builder.max_branches = 10_000;
         builder.check(model);
     });

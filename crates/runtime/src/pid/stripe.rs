@@ -121,12 +121,17 @@ impl Stripe {
         *slot = None;
     }
 
+    /// No entry has this index or a greater one.
+    pub(super) fn end(&self) -> u32 {
+        (self.chunks.len() * CHUNK) as u32
+    }
+
     pub(super) fn used(&self) -> usize {
         self.used
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -45,6 +45,7 @@ pub(crate) struct Core {
     pub(crate) seats: Box<[Seat]>,
     seats_used: AtomicUsize,
     pub(crate) pids: Pids,
+    pub(crate) list_all: bool,
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) timers: Timers,
@@ -82,6 +83,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) seed: u64,
     pub(crate) clock: Clock,
+    pub(crate) list_all: bool,
     pub(crate) watchdog: bool,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) around_worker: Option<AroundWorker>,
@@ -137,6 +139,7 @@ impl Core {
             waiting: Waiting::default(),
             timers: Timers::new(&settings.clock),
             clock: settings.clock,
+            list_all: settings.list_all,
             watchdog: Watchdog::new(),
             types: RwLock::default(),
             flushers: RwLock::default(),
@@ -373,12 +376,17 @@ impl Core {
 
     // ---- the end
 
-    /// Stops the threads. A worker whose handler does not return is left behind; false then.
-    pub(crate) fn close(&self) -> bool {
+    /// Nothing new begins, and workers end when they look.
+    pub(crate) fn begin_close(&self) {
         self.closed.store(true, SeqCst);
         for seat in &self.seats {
             seat.unpark();
         }
+    }
+
+    /// Stops the threads. A worker whose handler does not return is left behind; false then.
+    pub(crate) fn close(&self) -> bool {
+        self.begin_close();
         self.timers.wake_thread();
         self.watchdog.wake_thread();
         let mut all = true;

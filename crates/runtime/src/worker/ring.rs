@@ -12,8 +12,8 @@ use crate::sync::{AtomicPtr, AtomicU64, fault};
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-/// Entries of one ring. Small under Loom so that models reach the wrap-around.
-pub(crate) const CAPACITY: usize = if cfg!(loom) { 4 } else { 256 };
+/// Entries of one ring. Small under Loom and Shuttle so that models reach the wrap-around.
+pub(crate) const CAPACITY: usize = if cfg!(any(loom, shuttle)) { 4 } else { 256 };
 
 /// The most that one theft takes.
 pub(crate) const STEAL_MAX: usize = CAPACITY / 2;
@@ -110,7 +110,7 @@ impl<T> Ring<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -193,7 +193,7 @@ mod models {
     fn model(fault: Option<&'static str>) {
         fault::with(fault, || {
             let mut builder = loom::model::Builder::new();
-            builder.preemption_bound = Some(3);
+            builder.preemption_bound = fault::preemptions();
             builder.check(every_entry_once);
         });
     }
@@ -206,6 +206,60 @@ mod models {
                 std::panic::catch_unwind(|| model(Some(fault))).is_err(),
                 "unnoticed: {fault}"
             );
+        }
+    }
+}
+
+#[cfg(all(test, shuttle))]
+mod schedules {
+    use super::*;
+    use shuttle::sync::Arc;
+    use shuttle::thread;
+
+    /// One owner that pushes and pops, two thieves: the ring wraps around several times.
+    fn every_entry_once() {
+        const TOTAL: usize = 12;
+        let ring = Arc::new(Ring::<u8>::new());
+        let thieves = [(); 2].map(|()| {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let (mut out, mut seen) = (Vec::new(), Vec::new());
+                for _ in 0..3 {
+                    let count = ring.steal(&mut out);
+                    seen.extend(out[..count].iter().map(|&entry| entry as usize));
+                }
+                seen
+            })
+        });
+        let mut seen = Vec::new();
+        for value in 1..=TOTAL {
+            while ring.push(value as *mut u8).is_err() {
+                seen.extend(ring.pop().map(|entry| entry as usize));
+            }
+        }
+        for thief in thieves {
+            seen.extend(thief.join().unwrap());
+        }
+        while let Some(entry) = ring.pop() {
+            seen.push(entry as usize);
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (1..=TOTAL).collect::<Vec<_>>(), "lost or taken twice");
+    }
+
+    fn explore(planted: Option<&'static str>) {
+        fault::with(planted, || {
+            shuttle::check_random(every_entry_once, 3_000);
+            shuttle::check_pct(every_entry_once, 3_000, 3);
+        });
+    }
+
+    #[test]
+    fn an_entry_is_taken_exactly_once_by_two_thieves() {
+        explore(None);
+        for fault in ["thief does not check", "ring overwrites"] {
+            let caught = std::panic::catch_unwind(|| explore(Some(fault)));
+            assert!(caught.is_err(), "unnoticed: {fault}");
         }
     }
 }
