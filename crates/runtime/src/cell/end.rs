@@ -73,8 +73,12 @@ pub(crate) unsafe fn begin_init<A: Actor>(
     }
 }
 
-/// `terminate` is done; the turn goes on to the end.
-struct TerminateDone(Arc<ExitReason>);
+/// The reason for which most actors end; `terminate` borrows it from here.
+static NORMAL: ExitReason = ExitReason::Normal;
+
+/// `terminate` is done; the turn goes on to the end. Keeps the reason that `terminate` borrows if
+/// it is an uncommon one.
+struct TerminateDone(Option<Arc<ExitReason>>);
 
 impl Completion<()> for TerminateDone {
     unsafe fn complete(self, cell: NonNull<Header>, (): ()) {
@@ -96,12 +100,12 @@ pub(crate) unsafe fn begin_terminate<A: Actor>(
     worker: &Worker,
     reason: ExitReason,
 ) -> Ran {
-    let reason = Arc::new(reason);
-    let borrowed = Arc::as_ptr(&reason);
-    // SAFETY: owner, S3; the completion keeps the reason alive, and a block drops its future before
-    // it gives the completion up.
+    let kept = (reason != ExitReason::Normal).then(|| Arc::new(reason));
+    let borrowed = kept.as_ref().map_or(&raw const NORMAL, Arc::as_ptr);
+    // SAFETY: owner, S3; the completion keeps the reason alive unless it is a static, and a block
+    // drops its future before it gives the completion up.
     unsafe {
-        drive::<A, _, _>(cell, worker, TerminateDone(reason), |cell, cx| {
+        drive::<A, _, _>(cell, worker, TerminateDone(kept), |cell, cx| {
             A::terminate(state_of(cell), &*borrowed, cx)
         })
     }
