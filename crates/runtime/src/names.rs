@@ -37,12 +37,6 @@ impl Names {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A name of this actor, if it has one.
-    pub(crate) fn of(&self, cell: NonNull<Header>) -> Option<Arc<str>> {
-        let table = self.lock();
-        table.by_cell.get(&address(cell))?.first().cloned()
-    }
-
     pub(crate) fn register(&self, name: &str, actor: &Counted) -> Result<(), RegisterError> {
         let name: Arc<str> = name.into();
         let mut table = self.lock();

@@ -374,6 +374,6 @@ fn describe(cell: NonNull<Header>) -> Member {
     Member {
         pid: core.pids.ensure(cell),
         type_name: header.table().name,
-        name: core.names.of(cell),
+        name: core.names.of(cell).into_iter().next(),
     }
 }
