@@ -52,6 +52,7 @@ mod reference;
 pub mod registry;
 pub mod requests;
 pub mod router;
+pub mod state_machine;
 pub mod supervisor;
 mod time_limit;
 mod workers;
@@ -71,20 +72,27 @@ pub use reference::{Receives, Reference};
 pub use registry::Registry;
 pub use requests::Requests;
 pub use router::Router;
-pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, SupervisorRef};
+pub use supervisor::{
+    AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Shutdown,
+    StartError, Supervisor, SupervisorRef,
+};
 pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallCycle, CallError, ChildExit, Context, Counters, Crash, Down,
     Event, Exit, ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, OnFull, Pid,
-    Recipient, RegisterError, SendError, Sending, System, SystemBuilder, Target, TaskError, Time,
-    TimerRef, TrappedExit, TypeStats, Watchable, inspect, time,
+    Receive, ReceiveError, Recipient, RegisterError, ReplyTo, ReportContext, SendError, Sending,
+    StashFull, SupervisorReport, System, SystemBuilder, Target, TaskError, Time, TimerRef,
+    TrappedExit, TypeStats, Watchable, inspect, time,
 };
 pub use workers::{Workers, WorkersArgs};
 
 /// What most files that define actors need.
 pub mod prelude {
-    pub use crate::supervisor::{ChildSpec, Restart, Shutdown, Supervisor, SupervisorRef};
+    pub use crate::supervisor::{
+        AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart,
+        Shutdown, Supervisor, SupervisorRef,
+    };
     pub use crate::{
         Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
         OnFull, Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,

@@ -41,7 +41,8 @@ pub trait Actor: Sized + Send + 'static {
     ///
     /// # Errors
     /// An `Err` or a panic is a failed start: the actor ends with that reason, and so do the calls
-    /// that wait in its mailbox.
+    /// that wait in its mailbox. `Err(ExitReason::Normal)` says that the actor is not needed: its
+    /// supervisor goes on without it (OTP's `ignore`).
     fn init(
         args: Self::Args,
         cx: &mut Context<Self>,

@@ -6,6 +6,7 @@
 //! call costs one allocation.
 
 pub(crate) mod cycle;
+pub(crate) mod deferred;
 pub(crate) mod limit;
 pub(crate) mod pending;
 pub(crate) mod slot;
@@ -20,11 +21,12 @@ use crate::reference::count_dead_letter;
 use crate::timer::{Action, Key};
 use crate::types::Count;
 use crate::worker::{self, Worker};
-use crate::{ExitReason, Handler, Message};
+use crate::{Actor, ExitReason, Handler, Message};
 use cycle::CallCycle;
 use limit::Limit;
 use pending::{Entry, Sweepable, withdraw};
 use slot::{Left, Nudged, Published, Slot, Wait};
+use std::any::TypeId;
 use std::cell::UnsafeCell;
 use std::convert::Infallible;
 use std::future::Future;
@@ -114,6 +116,8 @@ pub struct Call<M: Message> {
     timer: Option<Key>,
     /// The message waits for room.
     ticket: Option<Ticket>,
+    /// The actor that may be in the table of those who wait for this call. Never looked into.
+    examined_in: Option<NonNull<Header>>,
     /// Where a worker has taken note of this call.
     entry: Option<NonNull<Entry<CallHead>>>,
     /// The call looks at the time itself.
@@ -130,7 +134,7 @@ unsafe impl<M: Message> Sync for Call<M> {}
 #[repr(C)]
 pub(crate) struct CallHead {
     node: Node,
-    slot: Slot,
+    pub(crate) slot: Slot,
     pub(crate) limit: Limit,
 }
 
@@ -177,9 +181,15 @@ impl From<Undone> for CallError {
 impl<M: Message> Call<M> {
     #[inline]
     pub(crate) fn send<A: Handler<M>>(to: &Counted, message: M) -> Self {
+        Self::send_as(to, CallOperations::<A, M>::OPERATIONS, message)
+    }
+
+    /// Sends a message whose node has these operations, which reply through [`Reply`].
+    #[inline]
+    fn send_as(to: &Counted, operations: &'static Operations, message: M) -> Self {
         let node = NonNull::from(Box::leak(Box::new(CallNode {
             head: CallHead {
-                node: Node::new(CallOperations::<A, M>::OPERATIONS),
+                node: Node::new(operations),
                 slot: Slot::new(),
                 limit: Limit::after(CALL_TIMEOUT),
             },
@@ -212,6 +222,7 @@ impl<M: Message> Call<M> {
             ticket,
             target: to.clone(),
             timer: None,
+            examined_in: None,
             entry: None,
             is_late: false,
         }
@@ -247,6 +258,10 @@ impl<M: Message> Call<M> {
         }
         if let Some(key) = self.timer.take() {
             self.target.header().table().core().timers.cancel(key);
+        }
+        if let Some(cell) = self.examined_in.take() {
+            let waiting = &self.target.header().table().core().waiting;
+            waiting.forget(cell, node.cast());
         }
     }
 
@@ -321,7 +336,11 @@ impl<M: Message> Call<M> {
             let over = self.look_at_the_time(node, waker, subject.call);
             if over.is_none() {
                 // SAFETY: the subject's cell is being polled on this thread, by this worker.
-                unsafe { cycle::waits(worker, subject.cell, waker, &self.target, node.cast()) };
+                let examined =
+                    unsafe { cycle::waits(worker, subject.cell, waker, &self.target, node.cast()) };
+                if examined {
+                    self.examined_in = Some(subject.cell);
+                }
                 worker.exam.forget_wakers(wakers_before);
             }
             over
@@ -544,6 +563,7 @@ impl<A: Handler<M>, M: Message> CallOperations<A, M> {
         drop: drop_call::<M>,
         name: std::any::type_name::<M>,
         of_incarnation: false,
+        node_type: TypeId::of::<CallNode<M>>,
     };
 }
 
@@ -553,11 +573,8 @@ unsafe fn run_call<A: Handler<M>, M: Message>(
     worker: &Worker,
 ) -> Ran {
     let node = node.cast::<CallNode<M>>();
-    // SAFETY: S4: the node is ours until it is answered.
-    let call = unsafe { head(node) };
-    if call.slot.is_cancelled() || A::SKIP_EXPIRED && is_expired(call, worker) {
-        // SAFETY: S4, S2: we own the cell.
-        unsafe { skip(cell, node, worker) };
+    // SAFETY: S4, S2: we own the cell and the node.
+    if unsafe { is_skipped::<A, M>(cell, node, worker) } {
         return Ran::Ready;
     }
     // SAFETY: S4; the message is taken once, here.
@@ -567,6 +584,26 @@ unsafe fn run_call<A: Handler<M>, M: Message>(
             A::handle(state_of(cell), message, cx)
         })
     }
+}
+
+/// Drops a call that has been taken back, or that nobody waits for where the type asks for that.
+///
+/// # Safety
+/// Owner only; the node is the owner's, with its message in it, unless this is true.
+#[inline]
+unsafe fn is_skipped<A: Actor, M: Message>(
+    cell: NonNull<Header>,
+    node: NonNull<CallNode<M>>,
+    worker: &Worker,
+) -> bool {
+    // SAFETY: S4: the node is ours until it is answered.
+    let call = unsafe { head(node) };
+    let skips = call.slot.is_cancelled() || A::SKIP_EXPIRED && is_expired(call, worker);
+    if skips {
+        // SAFETY: what this needs is what the caller has promised.
+        unsafe { skip(cell, node, worker) };
+    }
+    skips
 }
 
 /// Whether nobody waits for the answer any more.
@@ -594,6 +631,16 @@ unsafe fn drop_message<M: Message>(node: NonNull<CallNode<M>>) {
     // SAFETY: what this needs is what the caller has promised.
     let message = unsafe { ManuallyDrop::take(&mut (*(*node.as_ptr()).data.get()).message) };
     crate::panic::contain(|| drop(message));
+}
+
+/// Takes the message out of a call's node; what is left is the reply's.
+///
+/// # Safety
+/// The node is a call's of `M` and the caller's (S4), and its message has not been taken.
+unsafe fn take_message<M: Message>(node: NonNull<Node>) -> M {
+    let node = node.cast::<CallNode<M>>();
+    // SAFETY: what this needs is what the caller has promised.
+    unsafe { ManuallyDrop::take(&mut (*(*node.as_ptr()).data.get()).message) }
 }
 
 unsafe fn drop_call<M: Message>(node: NonNull<Node>, reason: &ExitReason) {

@@ -23,6 +23,7 @@
 pub(crate) mod end;
 pub(crate) mod future;
 pub(crate) mod node;
+pub(crate) mod out_of_turn;
 pub(crate) mod relations;
 pub(crate) mod side;
 pub(crate) mod signal;
@@ -73,6 +74,8 @@ pub(crate) const TRACED: u16 = 1 << 11;
 pub(crate) const STOP: u8 = 1;
 /// Owner's flag: end now, `terminate` has run or must not.
 pub(crate) const FINISH: u8 = 1 << 1;
+/// Owner's flag: mail has been put in front of the mail that waits.
+pub(crate) const INSERTED: u8 = 1 << 2;
 
 /// Where an incarnation is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

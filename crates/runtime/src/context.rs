@@ -4,7 +4,7 @@ mod relations;
 
 use crate::call::CallHead;
 use crate::cell::node::CastNode;
-use crate::cell::{Counted, Header};
+use crate::cell::{CLOSE, Counted, FINISH, Header, KILL, SHUTDOWN, STOP};
 use crate::clock::Time;
 use crate::reference::cast_exempt;
 use crate::timer::{Action, Every, Key, Post};
@@ -54,7 +54,7 @@ impl<A: Actor> Context<A> {
         self.cell
     }
 
-    fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header {
         // SAFETY: a context lives inside a future of its cell (S5).
         unsafe { self.cell.as_ref() }
     }
@@ -99,6 +99,13 @@ impl<A: Actor> Context<A> {
         // which holds this context, is done.
         let limit = unsafe { &(*call.as_ptr()).limit };
         limit.begin(self.header().table().core().clock.now())
+    }
+
+    /// Whether this actor will stop after the current message: for handlers that take long.
+    pub fn is_stopping(&self) -> bool {
+        let header = self.header();
+        let asked = header.signals.load(std::sync::atomic::Ordering::Relaxed);
+        header.flags.get() & (STOP | FINISH) != 0 || asked & (SHUTDOWN | CLOSE | KILL) != 0
     }
 
     /// Spawns an actor in this system.

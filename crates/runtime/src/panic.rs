@@ -12,6 +12,43 @@ use std::sync::{Arc, Once};
 thread_local! {
     static IN_HANDLER: Cell<bool> = const { Cell::new(false) };
     static LAST: RefCell<Option<Arc<Crash>>> = const { RefCell::new(None) };
+    static ENDING: Cell<*const ExitReason> = const { Cell::new(std::ptr::null()) };
+}
+
+/// While it lives, what is dropped on this thread is dropped because an actor ends for a reason.
+/// Whoever is owed an answer by what is dropped is told that reason.
+pub(crate) struct Ending<'a> {
+    before: *const ExitReason,
+    reason: std::marker::PhantomData<&'a ExitReason>,
+}
+
+impl<'a> Ending<'a> {
+    #[inline]
+    pub(crate) fn because(reason: &'a ExitReason) -> Self {
+        Self {
+            before: ENDING.replace(reason),
+            reason: std::marker::PhantomData,
+        }
+    }
+}
+
+impl Drop for Ending<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        ENDING.set(self.before);
+    }
+}
+
+/// Why what this thread drops is dropped: a panic, the end of an actor, or nothing of the kind.
+///
+/// For the `Drop` of something that owes an answer: whoever waits can be told the reason.
+pub fn ending_reason() -> Option<ExitReason> {
+    if std::thread::panicking() {
+        return Some(current());
+    }
+    // SAFETY: set by `Ending`, which borrows the reason for as long as the pointer stands here and
+    // is dropped in the order of the stack it lives on.
+    unsafe { ENDING.get().as_ref() }.cloned()
 }
 
 /// Installs the hook, once per process.
@@ -39,6 +76,15 @@ fn text(info: &PanicHookInfo<'_>) -> String {
 fn location(info: &PanicHookInfo<'_>) -> String {
     info.location()
         .map_or_else(|| "unknown".to_owned(), ToString::to_string)
+}
+
+/// Runs code whose panic is the end of nothing but itself; `Err` is the reason of the panic, with
+/// its message and place. For actors that run the code of others and go on after a crash of it.
+///
+/// # Errors
+/// If the code panics.
+pub fn catch_panic<R>(code: impl FnOnce() -> R) -> Result<R, ExitReason> {
+    catch(code)
 }
 
 /// Runs user code; `Err` is the reason of its panic.

@@ -250,7 +250,7 @@ impl AnyRef {
 
     /// As [`ActorRef::mailbox_len`].
     pub fn mailbox_len(&self) -> usize {
-        self.counted.header().word.length() as usize
+        crate::mailbox::length(&self.counted)
     }
 
     /// Whether it has nothing to do: it neither handles a message nor waits for a worker.
@@ -339,7 +339,7 @@ fn cast<A: Handler<M>, M: Message>(to: &Counted, message: M) -> Result<(), SendE
 unsafe fn cast_at_bound<M: Message>(to: &Counted, node: NonNull<Node>) -> Result<(), SendError<M>> {
     // SAFETY: what this needs is what the caller has promised: nodes that are not sent stay ours.
     unsafe {
-        match at_bound(to, node, || CastNode::<M>::message(node).key()) {
+        match at_bound(to, node, || CastNode::<M>::message_of(node).key()) {
             AtBound::Sent => Ok(()),
             AtBound::Dropped => {
                 drop(CastNode::<M>::into_message(node));

@@ -12,7 +12,7 @@ pub(crate) mod core;
 use self::core::{AroundWorker, Core, OnEvent, Settings};
 use crate::cell::end::begin_init;
 use crate::cell::node::{Node, Operations};
-use crate::cell::turn::Turn;
+use crate::cell::turn::{Turn, suspend};
 use crate::cell::word::Released;
 use crate::cell::{self, Counted, FINISH, Header, Phase};
 use crate::clock::{Clock, Time};
@@ -577,12 +577,12 @@ unsafe fn settle(
     };
     match begun {
         Ok(Ran::Ready) if header.flags.get() == 0 => released(header.word.release()),
-        // A failed start or a stop in `init`: a worker's turn ends it.
+        // A failed start, a stop or something to go on with: a worker's turn sees to it.
         Ok(Ran::Ready) => {
             debug_assert!(header.flags.get() & FINISH != 0 || header.phase.get() == Phase::Running);
             Turn::Requeue
         }
-        Ok(Ran::Pending) => released(header.word.suspend()),
+        Ok(Ran::Pending) => suspend(header),
         Err(reason) => {
             if worker.inflight() != outer
                 && let Some(block) = worker.take_inflight()
@@ -613,6 +613,7 @@ impl<A: Actor> InitNode<A> {
         drop: drop_init::<A>,
         name: || "init",
         of_incarnation: true,
+        node_type: || std::any::TypeId::of::<Self>(),
     };
 
     fn allocate(args: A::Args) -> NonNull<Node> {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod worker;
+
 use std::future::Future;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -21,7 +23,7 @@ pub(crate) fn in_timeless_system<F: Future>(body: impl FnOnce(System) -> F) -> F
     in_system_of(SystemBuilder::manual_clock, body)
 }
 
-fn in_system_of<F: Future>(
+pub(crate) fn in_system_of<F: Future>(
     settings: impl FnOnce(SystemBuilder) -> SystemBuilder,
     body: impl FnOnce(System) -> F,
 ) -> F::Output {

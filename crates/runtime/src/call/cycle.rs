@@ -22,7 +22,7 @@ use super::CallHead;
 use crate::Pid;
 use crate::cell::future::{self, Block, Ran};
 use crate::cell::relations::Relations;
-use crate::cell::{Counted, EXAMINING, Header, WAKER};
+use crate::cell::{Counted, EXAMINING, Header, WAKER, out_of_turn};
 use crate::worker::{self, Worker};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -100,6 +100,13 @@ struct Entry {
 }
 
 impl Entry {
+    /// Whether somebody else than the callees may answer.
+    fn is_open(&self) -> bool {
+        // SAFETY: a call leaves the table before its node goes.
+        let mut calls = self.calls.iter();
+        calls.any(|(_, call)| unsafe { (&(*call.as_ptr()).slot).is_deferred() })
+    }
+
     fn targets(&self) -> impl Iterator<Item = NonNull<Header>> + '_ {
         self.calls.iter().map(|(target, _)| target.cell())
     }
@@ -154,7 +161,8 @@ pub(crate) fn is_examined(waker: &Waker) -> bool {
     std::ptr::eq(waker.vtable(), &raw const EXAMINING)
 }
 
-/// A call that has been waiting for a while has just been polled.
+/// A call that has been waiting for a while has just been polled. True when the cell may enter the
+/// table because of it: then the call must be [forgotten](Waiting::forget) before it goes.
 ///
 /// # Safety
 /// The cell is being polled on this thread, by this worker.
@@ -164,12 +172,13 @@ pub(crate) unsafe fn waits(
     waker: &Waker,
     target: &Counted,
     call: NonNull<CallHead>,
-) {
+) -> bool {
     let ours = waker.data() == cell.as_ptr().cast_const().cast();
     if worker.exam.runs.get() {
         if ours && is_examined(waker) {
             let mut calls = worker.exam.calls.borrow_mut();
             calls.push((target.clone(), call));
+            return true;
         }
     } else if ours && std::ptr::eq(waker.vtable(), &WAKER) {
         // SAFETY: S2, we are inside a poll of the cell.
@@ -180,6 +189,7 @@ pub(crate) unsafe fn waits(
             waker.wake_by_ref();
         }
     }
+    false
 }
 
 /// The call that must fail, if this is the one.
@@ -249,7 +259,8 @@ pub(crate) unsafe fn examine(cell: NonNull<Header>, worker: &Worker, block: NonN
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
     let calls = std::mem::take(&mut *exam.calls.borrow_mut());
-    if ran == Ran::Ready || calls.is_empty() || exam.wakers() > 0 {
+    let waits_for_more = exam.wakers() > 0 || out_of_turn::is_receiving(header);
+    if ran == Ran::Ready || calls.is_empty() || waits_for_more {
         return ran;
     }
     let entry = Entry {
@@ -277,6 +288,19 @@ impl Waiting {
         // Dropped outside the lock: a target may be the last reference to an actor.
         let entry = self.lock().remove(&cell);
         entry.and_then(|entry| entry.verdict)
+    }
+
+    /// A call is over: an actor that waits for it is not what the table says any more.
+    pub(crate) fn forget(&self, cell: NonNull<Header>, call: NonNull<CallHead>) {
+        let mut entries = self.lock();
+        let knows = |entry: &Entry| entry.calls.iter().any(|&(_, known)| known == call);
+        let entry = if entries.get(&cell).is_some_and(knows) {
+            entries.remove(&cell)
+        } else {
+            None
+        };
+        drop(entries);
+        drop(entry);
     }
 
     /// Rules 2 and 4.
@@ -335,7 +359,11 @@ impl Stuck {
         let mut next = 0;
         while let Some(&cell) = stuck.reached.get(next) {
             next += 1;
-            for target in entries.get(&cell)?.targets() {
+            let entry = entries.get(&cell)?;
+            if entry.is_open() {
+                return None;
+            }
+            for target in entry.targets() {
                 if let std::collections::hash_map::Entry::Vacant(entry) =
                     stuck.waited_for_by.entry(target)
                 {

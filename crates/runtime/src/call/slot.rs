@@ -29,7 +29,8 @@ const DONE: u32 = 1 << 1;
 const GONE: u32 = 1 << 2;
 const LATE: u32 = 1 << 3;
 const CANCELLED: u32 = 1 << 4;
-const ROUND: u32 = 1 << 5;
+const DEFERRED: u32 = 1 << 5;
+const ROUND: u32 = 1 << 6;
 
 /// What a caller that wants to wait finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +187,16 @@ impl Slot {
     /// Whether nobody waits for the outcome any more.
     pub(crate) fn is_gone(&self) -> bool {
         self.state.load(Relaxed) & GONE != 0
+    }
+
+    /// The callee does not answer when its handler is done: anybody may.
+    pub(crate) fn defer(&self) {
+        self.state.fetch_or(DEFERRED, AcqRel);
+    }
+
+    /// Whether anybody may answer.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.state.load(Acquire) & DEFERRED != 0
     }
 
     /// Whether the caller has taken the message back.

@@ -147,6 +147,7 @@ pub(crate) unsafe fn end_incarnation(
 ) -> Turn {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
+    let ending = crate::panic::Ending::because(reason);
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
         header.side_or_new().future = null_mut();
         // SAFETY: S2, we own the cell.
@@ -159,7 +160,9 @@ pub(crate) unsafe fn end_incarnation(
         // SAFETY: S3: there is a state, and from here on there is none.
         crate::panic::contain(|| unsafe { (header.table().drop_state)(cell) });
     }
+    drop(ending);
     header.phase.set(Phase::Vacant);
+    super::out_of_turn::give_back(header);
     header.flags.set(0);
     let of_incarnation = TRAPS | PAUSED | TRACED;
     if header.signals.load(Acquire) & of_incarnation != 0 {
@@ -376,6 +379,7 @@ fn release_abandoned(cell: NonNull<Header>) {
 
 /// Drops a list of messages; whoever waits for an answer is told the reason.
 unsafe fn fail_mail(mut list: *mut super::node::Node, reason: &ExitReason) {
+    let _ending = crate::panic::Ending::because(reason);
     while let Some(node) = NonNull::new(list) {
         // SAFETY: S4: ours; consumed by `drop`.
         unsafe {

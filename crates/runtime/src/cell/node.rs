@@ -4,6 +4,7 @@ use super::future::{Completion, Ran, drive};
 use super::{ActorCell, Header};
 use crate::worker::Worker;
 use crate::{Actor, ExitReason, Handler, Message};
+use std::any::TypeId;
 use std::ptr::{NonNull, null_mut};
 
 /// The common beginning of every message node. Sixteen-aligned: the state word keeps its flags in
@@ -24,6 +25,9 @@ pub(crate) struct Operations {
     pub(crate) name: fn() -> &'static str,
     /// The runtime's own: belongs to one incarnation and does not survive a restart.
     pub(crate) of_incarnation: bool,
+    /// The type of the whole node, so that a selective receive knows what it looks at. A function
+    /// that the compiler has merged with another one would not do: types are compared.
+    pub(crate) node_type: fn() -> TypeId,
 }
 
 impl Node {
@@ -50,21 +54,43 @@ impl<A: Handler<M>, M: Message> CastOperations<A, M> {
         drop: drop_cast::<M>,
         name: std::any::type_name::<M>,
         of_incarnation: false,
+        node_type: TypeId::of::<CastNode<M>>,
+    };
+
+    /// As above, for what a handler tells itself to do next.
+    const CONTINUE: &'static Operations = &Operations {
+        run: run_cast::<A, M>,
+        drop: drop_cast::<M>,
+        name: std::any::type_name::<M>,
+        of_incarnation: true,
+        node_type: TypeId::of::<Continue>,
     };
 }
 
+/// Stands for the type of a node that no receive may take.
+struct Continue;
+
 impl<M: Message> CastNode<M> {
     pub(crate) fn allocate<A: Handler<M>>(message: M) -> NonNull<Node> {
-        let node = Node::new(CastOperations::<A, M>::OPERATIONS);
+        Self::with(CastOperations::<A, M>::OPERATIONS, message)
+    }
+
+    /// A message of this incarnation to itself; a restart drops it.
+    pub(crate) fn allocate_continue<A: Handler<M>>(message: M) -> NonNull<Node> {
+        Self::with(CastOperations::<A, M>::CONTINUE, message)
+    }
+
+    #[inline]
+    fn with(operations: &'static Operations, message: M) -> NonNull<Node> {
+        let node = Node::new(operations);
         NonNull::from(Box::leak(Box::new(Self { node, message }))).cast()
     }
 
-    /// The message in a node.
+    /// The message of a node that stays where it is.
     ///
     /// # Safety
-    /// The node was made by [`allocate`](Self::allocate) for this `M`, is the caller's, and lives
-    /// for as long as the reference is used.
-    pub(crate) unsafe fn message<'a>(node: NonNull<Node>) -> &'a M {
+    /// The node was made by [`allocate`](Self::allocate) for this `M` and belongs to the caller.
+    pub(crate) unsafe fn message_of<'a>(node: NonNull<Node>) -> &'a M {
         // SAFETY: what this needs is what the caller has promised.
         unsafe { &(*node.cast::<Self>().as_ptr()).message }
     }

@@ -7,6 +7,7 @@
 //! Ids of monitors grow, so what is kept by id is a sorted list that is appended to. Links are few
 //! as a rule and searched in order; an actor with more than [`FEW`] keeps them in a tree.
 
+use super::out_of_turn::OutOfTurn;
 use super::signal::{self, Signal};
 use super::{Counted, Header};
 use crate::call::cycle::Waits;
@@ -42,6 +43,8 @@ pub(crate) struct Relations {
     pub(crate) deliver: Option<Deliver>,
     /// What is known of calls that the suspended handler has been waiting for.
     pub(crate) waits: Option<Box<Waits>>,
+    /// Mail that does not wait its turn.
+    pub(crate) out_of_turn: Option<Box<OutOfTurn>>,
     /// Where the messages of this incarnation are noted.
     pub(crate) trace: Option<Arc<Trace>>,
 }

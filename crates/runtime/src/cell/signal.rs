@@ -32,6 +32,7 @@ use crate::sync::{AtomicU16, fault, fence};
 use crate::system::core::Core;
 use crate::worker::Worker;
 use crate::{ExitReason, MonitorRef, Pid, TrappedExit};
+use std::any::TypeId;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
@@ -98,6 +99,7 @@ static OPERATIONS: Operations = Operations {
     drop: drop_signal,
     name: || "signal",
     of_incarnation: true,
+    node_type: TypeId::of::<SignalNode>,
 };
 
 /// Sends a signal to an incarnation of this actor. [`Pid::NONE`] is the one that is over.
@@ -382,6 +384,9 @@ pub(crate) unsafe fn fail_past(cell: NonNull<Header>, reason: &ExitReason) {
     }
 }
 
+/// Stands for the type of the node that stops an actor.
+pub(crate) struct StopNode;
+
 /// Stops the actor behind the mail that was sent before.
 pub(crate) fn allocate_stop() -> NonNull<Node> {
     static OPERATIONS: Operations = Operations {
@@ -389,6 +394,7 @@ pub(crate) fn allocate_stop() -> NonNull<Node> {
         drop: drop_stop,
         name: || "stop",
         of_incarnation: true,
+        node_type: TypeId::of::<StopNode>,
     };
     NonNull::from(Box::leak(Box::new(Node::new(&OPERATIONS))))
 }

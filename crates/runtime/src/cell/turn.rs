@@ -3,6 +3,7 @@
 use super::end::{end_incarnation, fail_waiting, finish, start_incarnation};
 use super::future::{self, Ran};
 use super::node::Node;
+use super::out_of_turn;
 use super::signal;
 use super::word::Released;
 use super::{
@@ -57,6 +58,7 @@ unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -
         {
             side.future = null_mut();
         }
+        let _ending = crate::panic::Ending::because(reason);
         // SAFETY: the block was being polled by us and is attached to nothing any more.
         unsafe { future::abandon(block, reason) };
     }
@@ -87,9 +89,12 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             }
         }
         if header.flags.get() != 0 {
-            tally(header, &mut tallied, budget);
-            // SAFETY: S2, we own the cell.
-            break unsafe { stop(cell, worker) };
+            out_of_turn::splice(header);
+            if header.flags.get() != 0 {
+                tally(header, &mut tallied, budget);
+                // SAFETY: S2, we own the cell.
+                break unsafe { stop(cell, worker) };
+            }
         }
         if header.phase.get() == Phase::Vacant || set & REQUESTS != 0 && is_paused(header) {
             tally(header, &mut tallied, budget);
@@ -196,8 +201,14 @@ pub(crate) unsafe fn reverse(newest: u64) -> *mut Node {
     ordered
 }
 
-fn suspend(header: &Header) -> Turn {
-    match header.word.suspend() {
+/// Gives a cell up whose handler awaits, to its wakers, and to its senders if it receives.
+pub(crate) fn suspend(header: &Header) -> Turn {
+    let released = if out_of_turn::is_receiving(header) {
+        header.word.suspend_receiving()
+    } else {
+        header.word.suspend()
+    };
+    match released {
         Released::Idle => Turn::Done,
         Released::Again => Turn::Requeue,
     }
@@ -215,7 +226,7 @@ unsafe fn resume(
     // SAFETY: S2, we own the cell.
     let examine = unsafe { cycle::resumed(cell) };
     // In this order: a wake that is forgotten here may be the one of a kill.
-    let woken = header.word.begin_poll();
+    let woken = header.word.begin_poll() || out_of_turn::has_received(header);
     if header.signals.load(Relaxed) & LOOK != 0 {
         header.signals.fetch_and(!LOOK, AcqRel);
         // SAFETY: owner, and an incarnation lives: one of its handlers is suspended.

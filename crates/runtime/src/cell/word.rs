@@ -11,9 +11,11 @@
 //! # Invariants
 //! 1. `SCHED` is set exactly while one party owns the cell: an entry in a run queue, a worker, or
 //!    the suspension of its handler. Whoever moves it from clear to set must enqueue the cell.
-//! 2. `SUSP` implies `SCHED`. Only [`wake`](StateWord::wake), [`poke`](StateWord::poke) and
-//!    [`last_reference`](StateWord::last_reference) turn a suspended cell into a queue entry. A
-//!    wake during a poll is kept in `WOKEN` and consumed before the next poll.
+//! 2. `SUSP` with `SCHED` is a suspended handler. Only [`wake`](StateWord::wake),
+//!    [`poke`](StateWord::poke) and [`last_reference`](StateWord::last_reference) turn it into a
+//!    queue entry. A wake during a poll is kept in `WOKEN` and consumed before the next poll.
+//!    `SUSP` without `SCHED` is a handler that receives: a push makes it a queue entry too. Who
+//!    makes a queue entry sets `SCHED` and clears `SUSP` in one step.
 //! 3. `NOREFS` means that the count is zero *and* that the dropper will not touch the cell again.
 //!    Who takes a reference from zero waits for that flag and clears it
 //!    ([`consume_no_references`](StateWord::consume_no_references)).
@@ -127,7 +129,9 @@ impl StateWord {
                 }
             }
             link(current & POINTER);
-            let next = node | length | (current & LOW_FLAGS) | SCHED;
+            // A handler that receives gives up its suspension: SUSP stays only beside SCHED.
+            let kept = !SUSP | (current & SCHED) << 1;
+            let next = node | length | (current & LOW_FLAGS & kept) | SCHED;
             match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
                 Ok(_) if current & SCHED == 0 => return Pushed::Schedule,
                 Ok(_) => return Pushed::Queued,
@@ -246,18 +250,41 @@ impl StateWord {
         }
     }
 
+    /// As [`suspend`](Self::suspend), for a handler that mail wakes too. `Again` also when mail has
+    /// come in meanwhile.
+    pub(crate) fn suspend_receiving(&self) -> Released {
+        let mut current = self.0.load(Acquire);
+        loop {
+            let mail = if fault::planted("mail before a receive is overlooked") {
+                0
+            } else {
+                POINTER
+            };
+            let gated = current & LENGTH == LENGTH;
+            if current & (WOKEN | NOREFS | mail) != 0 || gated {
+                return Released::Again;
+            }
+            // Without mail nothing is counted any more.
+            let next = (current & !(SCHED | LENGTH)) | SUSP;
+            match self.0.compare_exchange_weak(current, next, AcqRel, Acquire) {
+                Ok(_) => return Released::Idle,
+                Err(seen) => current = seen,
+            }
+        }
+    }
+
     /// A waker fired. True when the caller must enqueue the cell.
     #[inline]
     pub(crate) fn wake(&self) -> bool {
         let mut current = self.0.load(Acquire);
         loop {
-            if current & (DEAD | WOKEN) != 0 || current & SCHED == 0 {
+            if current & (DEAD | WOKEN) != 0 || current & (SCHED | SUSP) == 0 {
                 return false;
             }
             if current & SUSP == 0 && fault::planted("wake before suspension is lost") {
                 return false;
             }
-            let next = (current & !SUSP) | WOKEN;
+            let next = (current & !SUSP) | WOKEN | SCHED;
             match self.0.compare_exchange_weak(current, next, AcqRel, Acquire) {
                 Ok(_) => return current & SUSP != 0,
                 Err(seen) => current = seen,
@@ -291,11 +318,11 @@ impl StateWord {
         let old = self.0.fetch_or(NOREFS | SCHED, AcqRel);
         if old & DEAD != 0 {
             LastReference::Free
-        } else if old & SCHED == 0 {
-            LastReference::Schedule
         } else if old & SUSP != 0 && !fault::planted("last reference leaves a suspended cell") {
             // Nobody can wake it any more: it becomes a queue entry so that a worker ends it.
             self.0.fetch_and(!SUSP, AcqRel);
+            LastReference::Schedule
+        } else if old & SCHED == 0 {
             LastReference::Schedule
         } else {
             LastReference::Owned
@@ -361,6 +388,11 @@ impl StateWord {
 
     pub(crate) fn is_dead(&self) -> bool {
         self.0.load(Acquire) & DEAD != 0
+    }
+
+    /// Something waits in the word.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.0.load(Acquire) & POINTER != 0
     }
 
     /// Messages that wait in the word, the batch a worker has already taken not included.

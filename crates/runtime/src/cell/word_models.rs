@@ -19,6 +19,8 @@ enum Kind {
     Count,
     Resurrect,
     Suspend,
+    /// Waits for whatever mail comes next.
+    Receive,
     Stop,
 }
 
@@ -28,8 +30,10 @@ struct Node {
     kind: Kind,
 }
 
+#[derive(Clone, Copy)]
 struct Private {
     suspended: bool,
+    receiving: bool,
 }
 
 struct Model {
@@ -57,7 +61,10 @@ fn cell(references: usize) -> Cell {
     let model = Model {
         word: StateWord::idle(),
         references: References::one(),
-        private: loom::cell::UnsafeCell::new(Private { suspended: false }),
+        private: loom::cell::UnsafeCell::new(Private {
+            suspended: false,
+            receiving: false,
+        }),
         freed: StdBool::new(false),
         handled: StdUsize::new(0),
         refused: StdUsize::new(0),
@@ -148,14 +155,32 @@ fn list(mut head: u64) -> Vec<Kind> {
     kinds
 }
 
+fn private(cell: &Cell) -> Private {
+    // SAFETY: Loom has just checked that nobody else is inside.
+    cell.private.with(|private| unsafe { *private })
+}
+
+fn set_private(cell: &Cell, suspended: bool, receiving: bool) {
+    cell.private.with_mut(|private| {
+        // SAFETY: Loom has just checked that nobody else is inside.
+        unsafe {
+            *private = Private {
+                suspended,
+                receiving,
+            };
+        }
+    });
+}
+
 fn end(cell: &Cell) {
     let no_references = cell.word.no_references();
     if !no_references {
         self_reference(cell);
     }
-    // SAFETY: Loom has just checked that nobody else is inside.
-    cell.private
-        .with_mut(|private| unsafe { (*private).suspended = false });
+    if private(cell).receiving {
+        cell.refused.fetch_add(1, Lax);
+    }
+    set_private(cell, false, false);
     let waiting = list(cell.word.close().0).len();
     cell.refused.fetch_add(waiting, Lax);
     loom::sync::atomic::fence(SeqCst);
@@ -206,22 +231,37 @@ fn look_at_signal(cell: &Cell) {
     }
 }
 
+/// Polls what is suspended. `None`: it is done.
+fn resume(cell: &Cell) -> Option<bool> {
+    let receiving = private(cell).receiving;
+    let woken = cell.word.begin_poll() || receiving && cell.word.has_mail();
+    if !woken && cell.word.no_references() {
+        end(cell);
+        return Some(true);
+    }
+    let received = if receiving {
+        list(cell.word.take()).len()
+    } else {
+        0
+    };
+    if receiving && received == 0 {
+        return Some(cell.word.suspend_receiving() == Released::Idle);
+    }
+    if !receiving && *cell.waker.lock().unwrap() {
+        return Some(cell.word.suspend() == Released::Idle);
+    }
+    set_private(cell, false, false);
+    cell.handled.fetch_add(1 + received, Lax);
+    None
+}
+
 /// False: enqueue and run again.
 fn turn_once(cell: &Cell) -> bool {
     alive(cell);
-    // SAFETY: Loom has just checked that nobody else is inside.
-    if cell.private.with(|private| unsafe { (*private).suspended }) {
-        if !cell.word.begin_poll() && cell.word.no_references() {
-            end(cell);
-            return true;
-        }
-        if *cell.waker.lock().unwrap() {
-            return cell.word.suspend() == Released::Idle;
-        }
-        // SAFETY: Loom has just checked that nobody else is inside.
-        cell.private
-            .with_mut(|private| unsafe { (*private).suspended = false });
-        cell.handled.fetch_add(1, Lax);
+    if private(cell).suspended
+        && let Some(done) = resume(cell)
+    {
+        return done;
     }
     loop {
         look_at_signal(cell);
@@ -259,10 +299,13 @@ fn turn_once(cell: &Cell) -> bool {
                     assert_eq!(position + 1, count, "models send a suspension last");
                     self_reference(cell);
                     *cell.waker.lock().unwrap() = true;
-                    // SAFETY: Loom has just checked that nobody else is inside.
-                    cell.private
-                        .with_mut(|private| unsafe { (*private).suspended = true });
+                    set_private(cell, true, false);
                     return cell.word.suspend() == Released::Idle;
+                }
+                Kind::Receive if position + 1 < count => _ = cell.handled.fetch_add(1, Lax),
+                Kind::Receive => {
+                    set_private(cell, true, true);
+                    return cell.word.suspend_receiving() == Released::Idle;
                 }
             }
         }
@@ -350,6 +393,43 @@ fn suspension() {
     while run_queued(&cell) {}
     use_waker(&cell);
     finished(&cell, 1);
+}
+
+/// Whatever happens, the second message reaches the handler that waits for it.
+fn receive() {
+    let cell = cell(2);
+    let other = cell.clone();
+    let sending = loom::thread::spawn(move || {
+        push(&other, Kind::Count);
+        run_queued(&other);
+    });
+    push(&cell, Kind::Receive);
+    run_queued(&cell);
+    sending.join().unwrap();
+    while run_queued(&cell) {}
+    let first = cell.handled.load(Lax) == 1;
+    // Handled first, the other message leaves the receive waiting, and nobody is owed anything.
+    let waits = !cell.freed.load(Lax) && private(&cell).receiving;
+    assert_eq!(first, waits, "mail did not wake a receive");
+    drop_reference(&cell);
+    drop_reference(&cell);
+    finished(&cell, 2);
+}
+
+/// The same while the last references go.
+fn receive_of_the_forgotten() {
+    let cell = cell(2);
+    let other = cell.clone();
+    let sending = loom::thread::spawn(move || {
+        push(&other, Kind::Count);
+        drop_reference(&other);
+    });
+    let running = worker(&cell);
+    push(&cell, Kind::Receive);
+    drop_reference(&cell);
+    sending.join().unwrap();
+    running.join().unwrap();
+    finished(&cell, 2);
 }
 
 fn dropped_waker() {
@@ -465,6 +545,13 @@ fn a_reference_taken_from_zero_waits_for_the_dropper() {
 fn a_wake_before_the_suspension_is_kept() {
     check(None, suspension);
     catches("wake before suspension is lost", suspension);
+}
+
+#[test]
+fn mail_wakes_a_handler_that_receives() {
+    check(None, receive);
+    check(None, receive_of_the_forgotten);
+    catches("mail before a receive is overlooked", receive);
 }
 
 #[test]

@@ -228,6 +228,7 @@ impl<A: Handler<Down>> DownOperations<A> {
         drop: drop_down,
         name: std::any::type_name::<Down>,
         of_incarnation: true,
+        node_type: std::any::TypeId::of::<DownNode>,
     };
 }
 

@@ -14,6 +14,7 @@ use crate::cell::node::{Node, Operations};
 use crate::cell::word::Pushed;
 use crate::cell::{self, Counted, Header};
 use crate::worker::Worker;
+use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::Ordering::Relaxed;
@@ -48,7 +49,7 @@ struct Held {
 }
 
 #[repr(C)]
-struct Token {
+pub(crate) struct Token {
     node: Node,
     cell: NonNull<Header>,
 }
@@ -209,20 +210,36 @@ static TOKEN: Operations = Operations {
     drop: drop_token,
     name: || "mail",
     of_incarnation: false,
+    node_type: TypeId::of::<Token>,
 };
 
 unsafe fn run_token(cell: NonNull<Header>, node: NonNull<Node>, _worker: &Worker) -> Ran {
-    // SAFETY: S2, we own the cell.
-    let header = unsafe { cell.as_ref() };
-    let (first, last) = header.table().core().rings.take(cell, node);
-    // SAFETY: S4: the token is ours, and so is what was taken.
+    // SAFETY: S2, we own the cell, and its list; the token is ours (S4).
     unsafe {
-        if !last.is_null() {
-            (*last).next = header.local.replace(first);
-        }
-        drop(Box::from_raw(node.cast::<Token>().as_ptr()));
+        let header = cell.as_ref();
+        header.local.set(expand(header, node, header.local.get()));
     }
     Ran::Ready
+}
+
+/// What a token stands for, in front of the rest; the token is gone then.
+///
+/// # Safety
+/// Owner only; token and rest are the owner's (S4).
+pub(crate) unsafe fn expand(header: &Header, token: NonNull<Node>, rest: *mut Node) -> *mut Node {
+    let cell = NonNull::from(header);
+    let (first, last) = header.table().core().rings.take(cell, token);
+    // SAFETY: by the caller's word, and what was taken is the owner's.
+    unsafe {
+        drop(Box::from_raw(token.cast::<Token>().as_ptr()));
+        match last.as_mut() {
+            Some(last) => {
+                last.next = rest;
+                first
+            }
+            None => rest,
+        }
+    }
 }
 
 unsafe fn drop_token(node: NonNull<Node>, reason: &ExitReason) {

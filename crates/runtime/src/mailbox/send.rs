@@ -63,7 +63,7 @@ impl<M: Message> Sending<M> {
                     Pushed::Dead => break,
                     Pushed::Full if table.mailbox.policy() == OnFull::Wait => {}
                     Pushed::Full => {
-                        let key = || CastNode::<M>::message(node).key();
+                        let key = || CastNode::<M>::message_of(node).key();
                         match at_bound(&self.to, node, key) {
                             AtBound::Sent => return Ok(()),
                             AtBound::Dropped => {
