@@ -102,9 +102,12 @@ struct Entry {
 impl Entry {
     /// Whether somebody else than the callees may answer.
     fn is_open(&self) -> bool {
-        // SAFETY: a call leaves the table before its node goes.
-        let mut calls = self.calls.iter();
-        calls.any(|(_, call)| unsafe { (&(*call.as_ptr()).slot).is_deferred() })
+        self.calls.iter().any(|(_, call)| {
+            // SAFETY: a call leaves the table before its node goes. A part of it is borrowed, for
+            // the worker writes its link.
+            let slot = unsafe { &(*call.as_ptr()).slot };
+            slot.is_deferred()
+        })
     }
 
     fn targets(&self) -> impl Iterator<Item = NonNull<Header>> + '_ {
