@@ -25,6 +25,8 @@ pub enum Case {
     FanOut,
     /// A call from one actor to another.
     Call,
+    /// A call from a tokio task to an actor on other threads.
+    CallForeign,
     /// From the message that crashes an actor to its successor's answer.
     Recover,
     /// A thousand calls a second to an actor, and nothing else.
@@ -59,7 +61,7 @@ pub enum Measure {
 
 impl Case {
     /// In the order in which they are printed.
-    pub const ALL: [Case; 16] = [
+    pub const ALL: [Case; 17] = [
         Case::Memory,
         Case::MemorySupervised,
         Case::SpawnCold,
@@ -70,6 +72,7 @@ impl Case {
         Case::Skynet,
         Case::FanOut,
         Case::Call,
+        Case::CallForeign,
         Case::Recover,
         Case::Spinners0,
         Case::Spinners,
@@ -89,7 +92,7 @@ impl Case {
         match self {
             Case::Memory | Case::MemorySupervised => Measure::Bytes,
             Case::Skynet => Measure::Whole,
-            Case::Call | Case::Recover => Measure::Delay,
+            Case::Call | Case::CallForeign | Case::Recover => Measure::Delay,
             Case::Spinners0
             | Case::Spinners
             | Case::Spinners8

@@ -60,6 +60,12 @@ pub trait Side {
     /// Calls of one actor to another, one after another, with each delay.
     fn call(plan: &Plan, calls: u64) -> anyhow::Result<Sample>;
 
+    /// Calls of a tokio task to an actor on other threads, one after another, with each delay.
+    fn call_foreign(plan: &Plan, calls: u64) -> anyhow::Result<Sample> {
+        let _ = (plan, calls);
+        Err(NotPossible("measured beside plain tokio only").into())
+    }
+
     /// From the message that crashes an actor to its successor's answer, each time.
     fn recover(plan: &Plan, crashes: u64) -> anyhow::Result<Sample>;
 
@@ -117,6 +123,7 @@ fn measure_or_fail<S: Side>(case: Case, plan: &Plan) -> anyhow::Result<Measured>
         }
         Case::FanOut => rate(S::fan_out(plan, 100_000, plan.scaled(20))),
         Case::Call => S::call(plan, plan.scaled(1_000_000)).map(Measured::delays),
+        Case::CallForeign => S::call_foreign(plan, plan.scaled(50_000)).map(Measured::delays),
         Case::Recover => S::recover(plan, plan.scaled(20_000)).map(Measured::delays),
         Case::Spinners0 => beside::<S>(plan, 0, None),
         Case::Spinners => beside::<S>(plan, 2, None),

@@ -79,11 +79,11 @@ pub use supervisor::{
 pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
-    Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
-    ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Receive, ReceiveError,
-    Recipient, RegisterError, ReplyTo, ReportContext, SendError, StashFull, SupervisorReport,
-    System, SystemBuilder, Target, TaskError, Time, TimerRef, TrappedExit, TypeStats, Watchable,
-    inspect, time,
+    Actor, ActorRef, AnyRef, CallCycle, CallError, ChildExit, Context, Counters, Crash, Down,
+    Event, Exit, ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, OnFull, Pid,
+    Receive, ReceiveError, Recipient, RegisterError, ReplyTo, ReportContext, SendError, Sending,
+    StashFull, SupervisorReport, System, SystemBuilder, Target, TaskError, Time, TimerRef,
+    TrappedExit, TypeStats, Watchable, inspect, time,
 };
 pub use workers::{Workers, WorkersArgs};
 
@@ -95,6 +95,6 @@ pub mod prelude {
     };
     pub use crate::{
         Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
-        Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,
+        OnFull, Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,
     };
 }

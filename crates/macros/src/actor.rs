@@ -63,6 +63,8 @@ struct Options {
     root: Root,
     /// How many messages may wait, or an expression of type `Mailbox`.
     mailbox: Option<Expr>,
+    /// Whether calls that nobody waits for are dropped unhandled.
+    skip_expired: Option<Expr>,
     /// Whether inspection shows the state, by its `Debug`.
     debug: bool,
 }
@@ -73,9 +75,13 @@ impl Parse for Options {
         options::each(input, |name, value| {
             match name.to_string().as_str() {
                 "mailbox" => found.mailbox = Some(mailbox(value.parse()?)?),
+                "skip_expired" => found.skip_expired = Some(value.parse()?),
                 "debug" => found.debug = value.parse::<LitBool>()?.value,
                 "crate" => found.root = value.parse()?,
-                _ => return Err(options::unknown(name, "`mailbox`, `debug` or `crate`")),
+                _ => {
+                    let expected = "`mailbox`, `skip_expired`, `debug` or `crate`";
+                    return Err(options::unknown(name, expected));
+                }
             }
             Ok(())
         })?;

@@ -71,6 +71,8 @@ use proc_macro::TokenStream;
 /// # Options
 /// * `mailbox = 256`: messages that may wait before senders are told that the mailbox is full;
 ///   any expression of type `Mailbox` is accepted too.
+/// * `skip_expired = true`: calls whose callers have gone, or whose deadlines have passed, are
+///   dropped unhandled.
 /// * `debug = true`: inspection may show the state, which then needs `Debug`.
 /// * `crate = path`: where the generated code finds Vaxel, `::vaxel` by default.
 #[proc_macro_attribute]

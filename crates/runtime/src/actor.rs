@@ -1,6 +1,6 @@
 //! The traits that a user's actor implements.
 
-use crate::{Context, ExitReason};
+use crate::{Context, ExitReason, Mailbox};
 use std::future::Future;
 
 /// Something that can be sent to an actor.
@@ -9,6 +9,13 @@ use std::future::Future;
 pub trait Message: Send + 'static {
     /// What a call with this message yields; `()` for casts and infos.
     type Reply: Send + 'static;
+
+    /// What this message is about: of several with one key,
+    /// [`OnFull::KeepNewest`](crate::OnFull::KeepNewest) gives up the older ones first. Asked for
+    /// by that policy alone. Default: about nothing that another message could supersede.
+    fn key(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// An actor: a state that handles one message at a time.
@@ -24,6 +31,11 @@ pub trait Actor: Sized + Send + 'static {
 
     /// How many messages may wait, and what happens beyond.
     const MAILBOX: Mailbox = Mailbox::bounded(Mailbox::DEFAULT_CAPACITY);
+
+    /// Whether calls that nobody waits for any more are dropped unhandled: the caller has gone, or
+    /// its deadline has passed. They are counted in
+    /// [`TypeStats::calls_expired`](crate::TypeStats). Default: no, every message is handled.
+    const SKIP_EXPIRED: bool = false;
 
     /// Makes the state. May await; mail waits meanwhile.
     ///
@@ -64,48 +76,4 @@ pub trait Handler<M: Message>: Actor {
         message: M,
         cx: &mut Context<Self>,
     ) -> impl Future<Output = M::Reply> + Send;
-}
-
-/// How many messages may wait for one actor.
-///
-/// The bound counts messages that wait in the mailbox; the batch that a worker has already taken
-/// out of it, at most as many again, is not counted. Replies, downs, timers and the runtime's own
-/// messages are exempt. At the bound the sender is told: `cast` and `call` give the message back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mailbox {
-    capacity: u32,
-}
-
-impl Mailbox {
-    /// The bound of an actor type that does not say otherwise.
-    pub const DEFAULT_CAPACITY: u32 = 1024;
-
-    /// The greatest bound there is.
-    pub const CAPACITY_MAX: u32 = 32_767;
-
-    /// At most `capacity` waiting messages, between 1 and [`Mailbox::CAPACITY_MAX`].
-    ///
-    /// # Panics
-    /// At compile time when used in a constant, if `capacity` is out of range.
-    pub const fn bounded(capacity: u32) -> Self {
-        assert!(
-            capacity >= 1 && capacity <= Self::CAPACITY_MAX,
-            "a mailbox holds between 1 and 32,767 messages"
-        );
-        Self { capacity }
-    }
-
-    /// No bound: memory is then the only one. For actors whose senders are bounded otherwise.
-    pub const fn unbounded() -> Self {
-        Self { capacity: u32::MAX }
-    }
-
-    /// The number of waiting messages at which the sender is told, if any.
-    pub const fn capacity(self) -> Option<u32> {
-        if self.capacity == u32::MAX {
-            None
-        } else {
-            Some(self.capacity)
-        }
-    }
 }

@@ -373,6 +373,30 @@ pub(crate) static WAKER: RawWakerVTable = RawWakerVTable::new(
     },
 );
 
+/// The waker of an actor that is being examined (see [`cycle`](crate::call::cycle)): clones are
+/// counted on the worker that makes the examination.
+pub(crate) static EXAMINING: RawWakerVTable = RawWakerVTable::new(
+    |cell| {
+        worker::with_exam(crate::call::cycle::Exam::cloned);
+        // SAFETY: as for `WAKER`.
+        let counted = unsafe { Counted::of_owner(waker_cell(cell)) };
+        RawWaker::new(counted.into_cell().as_ptr().cast_const().cast(), &EXAMINING)
+    },
+    |cell| {
+        // SAFETY: as for `WAKER`.
+        let counted = unsafe { Counted::adopt(waker_cell(cell)) };
+        wake(counted.cell());
+    },
+    |cell| {
+        // SAFETY: as for `WAKER`.
+        wake(unsafe { waker_cell(cell) });
+    },
+    |cell| {
+        // SAFETY: as for `WAKER`.
+        drop(unsafe { Counted::adopt(waker_cell(cell)) });
+    },
+);
+
 unsafe fn waker_cell(pointer: *const ()) -> NonNull<Header> {
     // SAFETY: wakers are made from cells only, in this file and in `future`.
     unsafe { NonNull::new_unchecked(pointer.cast_mut().cast()) }

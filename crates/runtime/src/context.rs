@@ -2,8 +2,10 @@
 
 mod relations;
 
+use crate::call::CallHead;
 use crate::cell::node::CastNode;
 use crate::cell::{CLOSE, Counted, FINISH, Header, KILL, SHUTDOWN, STOP};
+use crate::clock::Time;
 use crate::reference::cast_exempt;
 use crate::timer::{Action, Every, Key, Post};
 use crate::{Actor, ActorRef, ExitReason, Handler, Message, Pid, RegisterError, System};
@@ -15,6 +17,8 @@ use std::time::Duration;
 /// The actor from inside: given to `init`, to every handler and to `terminate`.
 pub struct Context<A> {
     cell: NonNull<Header>,
+    /// The call that is being handled, which outlives the handler's future.
+    call: Option<NonNull<CallHead>>,
     actor: PhantomData<fn(A)>,
 }
 
@@ -38,11 +42,16 @@ enum Kind {
 }
 
 impl<A: Actor> Context<A> {
-    pub(crate) fn new(cell: NonNull<Header>) -> Self {
+    pub(crate) fn new(cell: NonNull<Header>, call: Option<NonNull<CallHead>>) -> Self {
         Self {
             cell,
+            call,
             actor: PhantomData,
         }
+    }
+
+    pub(crate) fn cell(&self) -> NonNull<Header> {
+        self.cell
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -79,6 +88,17 @@ impl<A: Actor> Context<A> {
     /// Stops this actor after the current message with a reason of its own. `terminate` runs.
     pub fn stop_with(&mut self, reason: ExitReason) {
         self.header().request_stop(reason);
+    }
+
+    /// Until when the caller of this call waits, and those on whose behalf it calls; see
+    /// [`Call`](crate::Call#deadlines). `None` in handlers of other messages, and when the caller
+    /// waits without a limit.
+    pub fn deadline(&self) -> Option<Time> {
+        let call = self.call?;
+        // SAFETY: the completion of this handler answers the call after the handler's future,
+        // which holds this context, is done.
+        let limit = unsafe { &(*call.as_ptr()).limit };
+        limit.begin(self.header().table().core().clock.now())
     }
 
     /// Whether this actor will stop after the current message: for handlers that take long.

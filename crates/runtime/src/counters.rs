@@ -17,8 +17,20 @@ pub struct Counters {
     pub restarts: u64,
     /// Messages given back because a mailbox was at its bound.
     pub mailbox_full: u64,
+    /// Calls and sends that waited for room in a mailbox.
+    pub mailbox_waited: u64,
+    /// Messages dropped because a mailbox was at its bound.
+    pub mailbox_dropped_newest: u64,
+    /// Messages dropped because newer ones needed the room.
+    pub mailbox_dropped_oldest: u64,
+    /// Messages dropped because newer ones of the same key needed the room.
+    pub mailbox_superseded: u64,
     /// Messages given back because the actor had ended.
     pub dead_letters: u64,
+    /// Calls that failed because they closed a cycle.
+    pub call_cycles: u64,
+    /// Calls that were not handled because nobody waited for the answer any more.
+    pub calls_expired: u64,
     /// Workers that the watchdog found stuck.
     pub handlers_stuck: u64,
     /// Worker threads that exist now, spares included.
@@ -43,7 +55,13 @@ impl Counters {
             ("crashes", self.crashes),
             ("restarts", self.restarts),
             ("mailbox_full", self.mailbox_full),
+            ("mailbox_waited", self.mailbox_waited),
+            ("mailbox_dropped_newest", self.mailbox_dropped_newest),
+            ("mailbox_dropped_oldest", self.mailbox_dropped_oldest),
+            ("mailbox_superseded", self.mailbox_superseded),
             ("dead_letters", self.dead_letters),
+            ("call_cycles", self.call_cycles),
+            ("calls_expired", self.calls_expired),
             ("handlers_stuck", self.handlers_stuck),
             ("workers", self.workers),
             ("workers_parked", self.workers_parked),

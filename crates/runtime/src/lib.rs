@@ -9,7 +9,8 @@
 //!   act at once. Nothing is promised between senders.
 //! - **Delivery.** At most once. A call ends: reply, crash, time limit, or the callee is gone.
 //! - **Bounds.** A mailbox holds 1,024 messages unless the type says otherwise; then the sender is
-//!   told. The batch that a worker has taken, at most as many, is not counted.
+//!   told, and a call waits for room, or what the type's [`Mailbox`] says. The batch that a worker
+//!   has taken, at most as many, is not counted.
 //! - **Failure.** A panic ends one incarnation. Its callers get the crash, its monitors one down,
 //!   those linked to it one exit signal, its supervisor the decision. Stack overflow, memory
 //!   exhaustion and abort end the process: no native runtime can contain them.
@@ -72,6 +73,7 @@ mod event;
 mod exit;
 mod exit_watch;
 pub mod inspect;
+mod mailbox;
 mod names;
 mod oneshot;
 mod panic;
@@ -90,7 +92,8 @@ mod types;
 mod watchdog;
 mod worker;
 
-pub use actor::{Actor, Handler, Mailbox, Message};
+pub use actor::{Actor, Handler, Message};
+pub use call::cycle::CallCycle;
 pub use call::deferred::{Deferred, ReplyTo};
 pub use call::{CALL_TIMEOUT, Call, CallError};
 pub use child::{Child, ChildExit, Started};
@@ -101,6 +104,8 @@ pub use driver::{Did, Driver, Step};
 pub use event::Event;
 pub use exit::{Crash, Down, ExitReason, Failure, TrappedExit};
 pub use exit_watch::Exit;
+pub use mailbox::send::Sending;
+pub use mailbox::{Mailbox, OnFull};
 pub use names::RegisterError;
 pub use panic::{catch_panic, ending_reason};
 pub use pid::Pid;

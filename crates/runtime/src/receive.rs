@@ -18,6 +18,7 @@ use crate::cell::signal::StopNode;
 use crate::cell::turn::reverse;
 use crate::cell::{CLOSE, Header, SHUTDOWN, out_of_turn};
 use crate::clock::Time;
+use crate::mailbox::ring::{self, Token};
 use crate::timer::{Action, Key};
 use crate::{Actor, Context, Handler, Mailbox, Message};
 use std::any::TypeId;
@@ -181,6 +182,9 @@ where
                         *link = node.as_ref().next;
                         return Looked::Found(CastNode::<M>::into_message(node));
                     }
+                } else if node_type == TypeId::of::<Token>() {
+                    *link = ring::expand(header, node, node.as_ref().next);
+                    continue;
                 } else if node_type == TypeId::of::<StopNode>() {
                     return Looked::Stop;
                 }
@@ -199,6 +203,9 @@ where
         // its end.
         unsafe {
             let newer = reverse(header.word.take());
+            if header.word.is_gated() {
+                header.table().core().room.admit(NonNull::from(header));
+            }
             match self.last.as_mut() {
                 Some(last) => last.next = newer,
                 None => header.local.set(newer),
@@ -241,7 +248,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let bound = this.cx.header().table().capacity.min(Mailbox::CAPACITY_MAX);
+        let bound = this.cx.header().table().mailbox.capacity();
+        let bound = bound.unwrap_or(Mailbox::CAPACITY_MAX);
         loop {
             match this.look() {
                 Looked::Found(message) => return Poll::Ready(Ok(message)),

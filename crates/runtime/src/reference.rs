@@ -1,12 +1,14 @@
 //! References to actors: typed, erased, and by message.
 
 use crate::call::Call;
-use crate::cell::node::CastNode;
+use crate::cell::node::{CastNode, Node};
 use crate::cell::relations::Watcher;
 use crate::cell::signal::{self, Signal, allocate_stop};
 use crate::cell::word::Pushed;
 use crate::cell::{self, Counted, KILL, SHUTDOWN};
 use crate::exit_watch::Exit;
+use crate::mailbox::send::Sending;
+use crate::mailbox::{AtBound, at_bound};
 use crate::system::core::Core;
 use crate::{Actor, ExitReason, Handler, Message, Pid, System};
 use std::fmt;
@@ -88,6 +90,22 @@ impl<A: Actor> ActorRef<A> {
         cast::<A, M>(&self.counted, message)
     }
 
+    /// Sends a message when it is awaited, as the policy of the actor's type says: where that is
+    /// [`OnFull::Wait`](crate::OnFull::Wait) it waits for room, in the order in which those who
+    /// wait came; elsewhere it is done at once, as [`cast`](Self::cast). Cancel-safe: dropped
+    /// before it is done, nothing has been sent.
+    ///
+    /// # Errors
+    /// If the mailbox is full and the policy is to tell the sender, or if the actor has ended; the
+    /// message comes back.
+    #[inline]
+    pub fn send<M: Message>(&self, message: M) -> Sending<M>
+    where
+        A: Handler<M>,
+    {
+        Sending::new::<A>(&self.counted, message)
+    }
+
     /// Sends a message whose answer is awaited. The message is sent now, not when the call is first
     /// polled, so calls and casts of one sender keep their order.
     ///
@@ -166,7 +184,7 @@ impl<A: Actor> ActorRef<A> {
 
     /// Messages that wait in the mailbox, those not counted that a worker has already taken.
     pub fn mailbox_len(&self) -> usize {
-        self.counted.header().word.length() as usize
+        crate::mailbox::length(&self.counted)
     }
 
     /// The system it lives in.
@@ -232,7 +250,7 @@ impl AnyRef {
 
     /// As [`ActorRef::mailbox_len`].
     pub fn mailbox_len(&self) -> usize {
-        self.counted.header().word.length() as usize
+        crate::mailbox::length(&self.counted)
     }
 
     /// Whether it has nothing to do: it neither handles a message nor waits for a worker.
@@ -308,36 +326,40 @@ fn cast<A: Handler<M>, M: Message>(to: &Counted, message: M) -> Result<(), SendE
     // SAFETY: we hold a reference, and the node is ours.
     match unsafe { cell::push(to.cell(), node, limit) } {
         Pushed::Schedule | Pushed::Queued => Ok(()),
-        // SAFETY: refused nodes stay ours.
-        Pushed::Full => Err(SendError::Full(unsafe { refused(to, node, Refused::Full) })),
+        // SAFETY: a refused node stays ours.
+        Pushed::Full => unsafe { cast_at_bound(to, node) },
         // SAFETY: S2, as above.
-        Pushed::Dead => Err(SendError::Closed(unsafe {
-            refused(to, node, Refused::Closed)
-        })),
+        Pushed::Dead => Err(SendError::Closed(unsafe { closed(to, node) })),
     }
 }
 
-pub(crate) enum Refused {
-    Full,
-    Closed,
+/// # Safety
+/// The node is the caller's, and one of `M`'s.
+#[cold]
+unsafe fn cast_at_bound<M: Message>(to: &Counted, node: NonNull<Node>) -> Result<(), SendError<M>> {
+    // SAFETY: what this needs is what the caller has promised: nodes that are not sent stay ours.
+    unsafe {
+        match at_bound(to, node, || CastNode::<M>::message_of(node).key()) {
+            AtBound::Sent => Ok(()),
+            AtBound::Dropped => {
+                drop(CastNode::<M>::into_message(node));
+                Ok(())
+            }
+            AtBound::Refused => Err(SendError::Full(CastNode::into_message(node))),
+            AtBound::Dead => Err(SendError::Closed(closed(to, node))),
+        }
+    }
 }
 
-pub(crate) fn count_refused(to: &Counted, refused: Refused) {
+/// A message that was not delivered because its actor had ended.
+pub(crate) fn count_dead_letter(to: &Counted) {
     let core = to.header().table().core();
-    let counter = match refused {
-        Refused::Full => &core.mailbox_full,
-        Refused::Closed => &core.dead_letters,
-    };
-    counter.fetch_add(1, Relaxed);
+    core.dead_letters.fetch_add(1, Relaxed);
 }
 
 #[cold]
-unsafe fn refused<M: Message>(
-    to: &Counted,
-    node: NonNull<crate::cell::node::Node>,
-    why: Refused,
-) -> M {
-    count_refused(to, why);
+unsafe fn closed<M: Message>(to: &Counted, node: NonNull<Node>) -> M {
+    count_dead_letter(to);
     // SAFETY: what this needs is what the caller has promised.
     unsafe { CastNode::into_message(node) }
 }

@@ -100,7 +100,8 @@ impl<A: Actor> Context<A> {
         A: Handler<M>,
     {
         let header = self.header();
-        let bound = header.table().capacity.min(Mailbox::CAPACITY_MAX);
+        let bound = header.table().mailbox.capacity();
+        let bound = bound.unwrap_or(Mailbox::CAPACITY_MAX);
         if out_of_turn::stash_len(header) >= bound as usize {
             return Err(StashFull(message));
         }

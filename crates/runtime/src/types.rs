@@ -4,9 +4,10 @@
 //! stores a turn and never a shared cache line.
 
 use crate::cell::{ActorCell, Counted, Header, future::Ran};
+use crate::mailbox::Outcomes;
 use crate::system::core::Core;
 use crate::worker::{SEATS_MAX, Worker};
-use crate::{Actor, ChildExit, ExitReason};
+use crate::{Actor, ChildExit, ExitReason, Mailbox};
 use std::alloc::Layout;
 use std::any::TypeId;
 use std::ptr::NonNull;
@@ -18,8 +19,10 @@ pub(crate) struct TypeTable {
     pub(crate) type_id: TypeId,
     pub(crate) name: &'static str,
     pub(crate) layout: Layout,
-    /// `u32::MAX`: no bound.
+    /// At which the state word refuses; `u32::MAX`: no bound.
     pub(crate) capacity: u32,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) outcomes: Outcomes,
     /// Drops the user's state in place.
     pub(crate) drop_state: unsafe fn(NonNull<Header>),
     /// Begins the user's `terminate`.
@@ -41,6 +44,7 @@ struct Shard {
     freed: AtomicU64,
     messages: AtomicU64,
     crashes: AtomicU64,
+    expired: AtomicU64,
 }
 
 /// What is counted per type.
@@ -51,6 +55,7 @@ pub(crate) enum Count {
     Freed,
     Messages,
     Crashes,
+    Expired,
 }
 
 impl TypeTable {
@@ -60,7 +65,9 @@ impl TypeTable {
             type_id: TypeId::of::<A>(),
             name: std::any::type_name::<A>(),
             layout: Layout::new::<ActorCell<A>>(),
-            capacity: A::MAILBOX.capacity().unwrap_or(u32::MAX),
+            capacity: A::MAILBOX.word_limit().unwrap_or(u32::MAX),
+            mailbox: A::MAILBOX,
+            outcomes: Outcomes::default(),
             drop_state: crate::cell::drop_state::<A>,
             terminate: crate::cell::end::begin_terminate::<A>,
             inspect: crate::cell::inspect_state::<A>,
@@ -84,6 +91,7 @@ impl TypeTable {
             Count::Freed => &shard.freed,
             Count::Messages => &shard.messages,
             Count::Crashes => &shard.crashes,
+            Count::Expired => &shard.expired,
         };
         if worker.is_some() {
             // Only the worker of this seat writes here: no read-modify-write needed.
@@ -115,6 +123,12 @@ impl TypeTable {
             spawned,
             messages: self.sum(|shard| &shard.messages),
             crashes: self.sum(|shard| &shard.crashes),
+            calls_expired: self.sum(|shard| &shard.expired),
+            mailbox_full: self.outcomes.refused.load(Relaxed),
+            mailbox_waited: self.outcomes.waited.load(Relaxed),
+            mailbox_dropped_newest: self.outcomes.dropped_newest.load(Relaxed),
+            mailbox_dropped_oldest: self.outcomes.dropped_oldest.load(Relaxed),
+            mailbox_superseded: self.outcomes.superseded.load(Relaxed),
             cell_bytes: self.layout.size(),
         }
     }
@@ -135,6 +149,19 @@ pub struct TypeStats {
     pub messages: u64,
     /// Incarnations that ended by a panic.
     pub crashes: u64,
+    /// Calls that were not handled because nobody waited for the answer any more; see
+    /// [`Actor::SKIP_EXPIRED`].
+    pub calls_expired: u64,
+    /// Messages given back because the mailbox was at its bound.
+    pub mailbox_full: u64,
+    /// Calls and sends that waited for room.
+    pub mailbox_waited: u64,
+    /// Messages dropped because the mailbox was at its bound; [`OnFull`](crate::OnFull) says which.
+    pub mailbox_dropped_newest: u64,
+    /// Messages dropped because newer ones needed the room.
+    pub mailbox_dropped_oldest: u64,
+    /// Messages dropped because newer ones of the same key needed the room.
+    pub mailbox_superseded: u64,
     /// Bytes of one cell, state included, before the allocator rounds up.
     pub cell_bytes: usize,
 }

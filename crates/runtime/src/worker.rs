@@ -26,8 +26,9 @@ pub(crate) mod ring;
 mod schedules;
 
 use crate::call::CallHead;
+use crate::call::cycle::Exam;
 use crate::call::pending::{Entry, Pending};
-use crate::cell::future::{Block, Blocks, Ran};
+use crate::cell::future::{Block, Blocks, Ran, Subject};
 use crate::cell::node::Operations;
 use crate::cell::turn::{self, Turn};
 use crate::cell::{Header, future};
@@ -45,6 +46,7 @@ use std::sync::atomic::{
     AtomicI32,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use std::task::RawWakerVTable;
 
 /// Seats of a system: workers and spares together. One bit each in the word of who is parked.
 pub(crate) const SEATS_MAX: usize = 64;
@@ -133,6 +135,8 @@ pub(crate) struct Worker {
     choice: Choice,
     /// Where the last call was noted.
     call_cursor: Cell<usize>,
+    /// What the handler that is being examined waits for.
+    pub(crate) exam: Exam,
 }
 
 thread_local! {
@@ -152,6 +156,14 @@ pub(crate) fn with_current<R>(core: NonNull<Core>, use_it: impl FnOnce(Option<&W
 pub(crate) fn current_core() -> Option<NonNull<Core>> {
     // SAFETY: as in `with_current`.
     unsafe { CURRENT.with(Cell::get).as_ref() }.map(|worker| worker.core)
+}
+
+/// The examination that this thread's worker makes, if it is a worker.
+pub(crate) fn with_exam(use_it: impl FnOnce(&Exam)) {
+    // SAFETY: as in `with_current`.
+    if let Some(worker) = unsafe { CURRENT.with(Cell::get).as_ref() } {
+        use_it(&worker.exam);
+    }
 }
 
 /// The seat of the worker that this thread is, of whatever system.
@@ -188,6 +200,7 @@ impl Worker {
             types: [const { Cell::new(None) }; TYPES_CACHED],
             choice,
             call_cursor: Cell::new(0),
+            exam: Exam::default(),
         }
     }
 
@@ -239,11 +252,34 @@ impl Worker {
     /// As for [`future::poll`].
     #[inline]
     pub(crate) unsafe fn poll(&self, cell: NonNull<Header>, block: NonNull<Block>) -> Ran {
+        // SAFETY: what this needs is what the caller has promised.
+        unsafe { self.poll_with(cell, block, &crate::cell::WAKER) }
+    }
+
+    /// As [`poll`](Self::poll), with wakers of another table.
+    ///
+    /// # Safety
+    /// As for [`future::poll`].
+    #[inline]
+    pub(crate) unsafe fn poll_with(
+        &self,
+        cell: NonNull<Header>,
+        block: NonNull<Block>,
+        waker: &'static RawWakerVTable,
+    ) -> Ran {
         let before = self.inflight.replace(block.as_ptr());
         // SAFETY: what this needs is what the caller has promised.
-        let ran = unsafe { future::poll(cell, block) };
+        let ran = unsafe { future::poll(cell, block, waker) };
         self.inflight.set(before);
         ran
+    }
+
+    /// Whose handler is being polled on this thread.
+    #[inline]
+    pub(crate) fn subject(&self) -> Option<Subject> {
+        let block = NonNull::new(self.inflight.get())?;
+        // SAFETY: what is in flight is being polled.
+        Some(unsafe { future::subject(block) })
     }
 
     /// Takes a note of a call that begins to wait. `None`: it must look at the time itself.

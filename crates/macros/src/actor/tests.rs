@@ -267,6 +267,9 @@ fn options_set_the_mailbox_and_the_root() {
     let policy = written("mailbox = MAIL", counter());
     let actor = policy.implementation("::vaxel::__macro::Actor for Counter");
     assert_has(actor, "const MAILBOX: ::vaxel::__macro::Mailbox = MAIL;");
+    let skips = written("skip_expired = true", counter());
+    let actor = skips.implementation("::vaxel::__macro::Actor for Counter");
+    assert_has(actor, "const SKIP_EXPIRED: ::core::primitive::bool = true;");
 }
 
 #[test]
@@ -457,7 +460,7 @@ fn all_mistakes_are_reported_at_once() {
     let option = errors("inbox = 5", counter());
     assert_eq!(
         option,
-        ["unknown option `inbox`: expected `mailbox`, `debug` or `crate`"]
+        ["unknown option `inbox`: expected `mailbox`, `skip_expired`, `debug` or `crate`"]
     );
 }
 

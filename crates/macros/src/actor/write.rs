@@ -79,6 +79,10 @@ impl Writer<'_> {
             };
             quote!(const MAILBOX: #support::Mailbox = #value;)
         });
+        let skip_expired = options
+            .skip_expired
+            .as_ref()
+            .map(|value| quote!(const SKIP_EXPIRED: ::core::primitive::bool = #value;));
         let init = self.init();
         let terminate = block
             .terminate
@@ -89,6 +93,7 @@ impl Writer<'_> {
             impl #impl_generics #support::Actor for #self_type #where_clause {
                 type Args = #arguments;
                 #mailbox
+                #skip_expired
                 #init
                 #terminate
                 #inspect

@@ -155,6 +155,14 @@ where
     M: Message,
     T: Send + 'static,
 {
+    // SAFETY: S4, S2: we own the cell and the node.
+    if unsafe { super::is_skipped::<A, Deferred<M, T>>(cell, node.cast(), worker) } {
+        return Ran::Ready;
+    }
+    // SAFETY: S4: the node lives until it is answered.
+    unsafe { super::head(node.cast::<super::CallNode<Deferred<M, T>>>()) }
+        .slot
+        .defer();
     // SAFETY: S4; the message is taken once, here, and the node is the reply's from then on.
     let Deferred(make) = unsafe { super::take_message::<Deferred<M, T>>(node) };
     let message = make(ReplyTo {

@@ -42,8 +42,20 @@ impl Limit {
         own & RELATIVE != 0 && own < relative(limit)
     }
 
+    /// Not later than what is known of the limit on whose behalf this one is set. Asks for the time
+    /// only where it must: two limits of the same length that have not begun end within a sweep
+    /// of each other.
+    pub(crate) fn inherit(&self, from: &Self, now: impl FnOnce() -> Time) {
+        let theirs = from.own.load(Relaxed);
+        if theirs & RELATIVE != 0 && theirs < self.own.load(Relaxed) {
+            from.begin(now());
+        }
+        if let Some(moment) = from.known() {
+            self.cap(moment);
+        }
+    }
+
     /// Not later than this moment.
-    #[cfg(test)]
     pub(crate) fn cap(&self, moment: Time) {
         self.cap.fetch_min(moment.0, Relaxed);
     }
@@ -93,6 +105,19 @@ mod tests {
         assert_eq!(limit.begin(Time(5)), Some(Time(3_000_000_005)));
         limit.set(Some(SECOND));
         assert_eq!(limit.begin(Time(7)), Some(Time(3_000_000_005)));
+    }
+
+    #[test]
+    fn a_limit_inherits_the_earlier_end() {
+        let (outer, inner) = (Limit::after(SECOND), Limit::after(SECOND));
+        inner.inherit(&outer, || panic!("equal limits need no clock"));
+        assert_eq!(inner.known(), None);
+        let longer = Limit::after(2 * SECOND);
+        longer.inherit(&outer, || Time(5));
+        assert_eq!(longer.begin(Time(7)), Some(Time(1_000_000_005)));
+        let shorter = Limit::after(SECOND / 2);
+        shorter.inherit(&outer, || panic!("it has begun"));
+        assert_eq!(shorter.begin(Time(7)), Some(Time(500_000_007)));
     }
 
     #[test]

@@ -28,13 +28,15 @@ const WAITING: u32 = 1;
 const DONE: u32 = 1 << 1;
 const GONE: u32 = 1 << 2;
 const LATE: u32 = 1 << 3;
-const ROUND: u32 = 1 << 4;
+const CANCELLED: u32 = 1 << 4;
+const DEFERRED: u32 = 1 << 5;
+const ROUND: u32 = 1 << 6;
 
 /// What a caller that wants to wait finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// It waits; its waker is in the slot.
-    Waits { late: bool },
+    /// It waits; its waker is in the slot, `fresh` if it was not there before.
+    Waits { late: bool, fresh: bool },
     /// The outcome is there, and the node is the caller's.
     Done,
 }
@@ -105,6 +107,7 @@ impl Slot {
                 if self.holds(waker) {
                     return Wait::Waits {
                         late: state & LATE != 0,
+                        fresh: false,
                     };
                 }
                 let free = state & !WAITING;
@@ -135,6 +138,7 @@ impl Slot {
                 Ok(_) => {
                     return Wait::Waits {
                         late: state & LATE != 0,
+                        fresh: true,
                     };
                 }
                 Err(seen) => {
@@ -156,9 +160,18 @@ impl Slot {
 
     /// The caller gives up. It must not touch the node again unless it is told to.
     pub(crate) fn leave(&self) -> Left {
+        self.leave_with(GONE)
+    }
+
+    /// As [`leave`](Self::leave), and the message need not be handled.
+    pub(crate) fn cancel(&self) -> Left {
+        self.leave_with(GONE | CANCELLED)
+    }
+
+    fn leave_with(&self, gone: u32) -> Left {
         // Read now, for afterwards the node may be gone; only the caller writes them.
         let words = self.words();
-        let old = self.state.swap(GONE, AcqRel);
+        let old = self.state.swap(gone, AcqRel);
         if old & DONE != 0 {
             return Left::Outcome;
         }
@@ -170,6 +183,27 @@ impl Slot {
     }
 
     // ---- the replier
+
+    /// Whether nobody waits for the outcome any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state.load(Relaxed) & GONE != 0
+    }
+
+    /// The callee does not answer when its handler is done: anybody may.
+    pub(crate) fn defer(&self) {
+        self.state.fetch_or(DEFERRED, AcqRel);
+    }
+
+    /// Whether anybody may answer.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.state.load(Acquire) & DEFERRED != 0
+    }
+
+    /// Whether the caller has taken the message back.
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.state.load(Relaxed) & CANCELLED != 0
+    }
 
     /// The outcome has been written. After `Wake` and `Quiet` the node must not be touched.
     #[inline]

@@ -179,7 +179,7 @@ fn call_and_sweep() {
     if !taken {
         match ears.lend(|waker| node.slot.wait(waker)) {
             Wait::Done => taken = true,
-            Wait::Waits { late: nudged } => late = nudged,
+            Wait::Waits { late: nudged, .. } => late = nudged,
         }
     }
     if taken {

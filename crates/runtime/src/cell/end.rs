@@ -16,6 +16,7 @@ use super::{
     ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, PAUSED, Phase, RESTART,
     TRACED, TRAPS, VACANT,
 };
+use crate::call::cycle;
 use crate::child::ChildExit;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -149,6 +150,8 @@ pub(crate) unsafe fn end_incarnation(
     let ending = crate::panic::Ending::because(reason);
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
         header.side_or_new().future = null_mut();
+        // SAFETY: S2, we own the cell.
+        unsafe { cycle::resumed(cell) };
         // SAFETY: the attached block is ours and detached.
         unsafe { future::abandon(block, reason) };
     }
@@ -274,6 +277,10 @@ pub(crate) unsafe fn fail_waiting(cell: NonNull<Header>) {
     let reason = reason.cloned().unwrap_or(ExitReason::Normal);
     // SAFETY: owner: the mail taken is ours (S4).
     let newer = unsafe { reverse(header.word.take()) };
+    if header.word.is_gated() {
+        header.table().core().room.fail(cell, &reason);
+        header.word.open(0);
+    }
     for list in [header.local.replace(null_mut()), newer] {
         // SAFETY: S4.
         unsafe { fail_mail(list, &reason) };
@@ -296,8 +303,9 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
         .side()
         .and_then(|side| side.exit.take())
         .map_or(ExitReason::Normal, |reason| *reason);
+    let (newest, gated) = header.word.close();
     // SAFETY: closing makes us owner of all mail (S4).
-    let newer = unsafe { reverse(header.word.close()) };
+    let newer = unsafe { reverse(newest) };
     // Pairs with the registry and the table of pids, which mark the cell and then look whether the
     // word is closed.
     fence(SeqCst);
@@ -309,6 +317,9 @@ pub(crate) unsafe fn finish(cell: NonNull<Header>, worker: Option<&Worker>) {
     let pid = core.pids.retire(cell).unwrap_or(Pid::NONE);
     // SAFETY: S2, we own the cell.
     unsafe { tell_relations(cell, pid, &reason) };
+    if gated {
+        core.room.fail(cell, &reason);
+    }
     for list in [header.local.replace(null_mut()), newer] {
         // SAFETY: S4.
         unsafe { fail_mail(list, &reason) };
@@ -338,7 +349,7 @@ pub(crate) fn declare_dead(cell: &Counted) {
     // Pairs with `finish`, which closes the word, fences and then looks for the flag: either it
     // sees the flag, or we see that the word was closed.
     fence(SeqCst);
-    let Some(newest) = header.word.declare_dead() else {
+    let Some((newest, gated)) = header.word.declare_dead() else {
         release_abandoned(cell.cell());
         return;
     };
@@ -347,6 +358,10 @@ pub(crate) fn declare_dead(cell: &Counted) {
     }
     // SAFETY: S4, the nodes just taken are ours.
     unsafe { fail_mail(reverse(newest), &ExitReason::Killed) };
+    if gated {
+        let room = &header.table().core().room;
+        room.fail(cell.cell(), &ExitReason::Killed);
+    }
 }
 
 /// Gives up the reference that [`declare_dead`] leaked, unless that has been done. The caller holds

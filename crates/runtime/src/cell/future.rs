@@ -3,7 +3,8 @@
 //! A handler that is ready at its first poll costs no allocation: its future lives in a block that
 //! the worker uses again for the next message. On `Pending` the block goes with the actor.
 
-use super::{Header, WAKER};
+use super::Header;
+use crate::call::CallHead;
 use crate::worker::Worker;
 use crate::{Actor, Context, ExitReason};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -12,7 +13,7 @@ use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr::{NonNull, null_mut};
-use std::task::{Poll, RawWaker, Waker};
+use std::task::{Poll, RawWaker, RawWakerVTable, Waker};
 
 /// What became of a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,12 @@ pub(crate) trait Completion<T> {
 
     /// The handler will never be done.
     fn abandon(self, reason: &ExitReason);
+
+    /// The call that is being answered, if it is one.
+    #[inline]
+    fn call(&self) -> Option<NonNull<CallHead>> {
+        None
+    }
 }
 
 /// The common beginning of every future block.
@@ -42,12 +49,21 @@ pub(crate) struct Block {
 }
 
 struct BlockOperations {
-    poll: unsafe fn(NonNull<Header>, NonNull<Block>) -> Ran,
+    poll: unsafe fn(NonNull<Header>, NonNull<Block>, &'static RawWakerVTable) -> Ran,
+    subject: unsafe fn(NonNull<Block>) -> Subject,
     /// Drops the future and tells whoever waits; the memory stays.
     abandon: unsafe fn(NonNull<Block>, &ExitReason),
     layout: Layout,
     /// The Rust path of the future.
     name: fn() -> &'static str,
+}
+
+/// What a block is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject {
+    pub(crate) cell: NonNull<Header>,
+    /// The call that its handler answers.
+    pub(crate) call: Option<NonNull<CallHead>>,
 }
 
 #[repr(C)]
@@ -152,6 +168,7 @@ impl<A: Actor, F: Future, D: Completion<F::Output>> Typed<A, F, D> {
     const CLASS: usize = class_of(Self::LAYOUT);
     const OPERATIONS: &'static BlockOperations = &BlockOperations {
         poll: poll_typed::<A, F, D>,
+        subject: subject_typed::<A, F, D>,
         abandon: abandon_typed::<A, F, D>,
         layout: Self::LAYOUT,
         name: std::any::type_name::<F>,
@@ -186,7 +203,7 @@ where
             operations: Typed::<A, F, D>::OPERATIONS,
             class,
         });
-        (&raw mut (*typed).context).write(ManuallyDrop::new(Context::new(cell)));
+        (&raw mut (*typed).context).write(ManuallyDrop::new(Context::new(cell, done.call())));
         let guard = Unborn::<F::Output, D> {
             block,
             done: Some(done),
@@ -244,9 +261,10 @@ impl<T, D: Completion<T>> Drop for Unborn<'_, T, D> {
 unsafe fn poll_typed<A: Actor, F: Future, D: Completion<F::Output>>(
     cell: NonNull<Header>,
     block: NonNull<Block>,
+    waker: &'static RawWakerVTable,
 ) -> Ran {
     let typed = block.cast::<FutureBlock<A, F, D>>().as_ptr();
-    let raw = RawWaker::new(cell.as_ptr().cast_const().cast(), &WAKER);
+    let raw = RawWaker::new(cell.as_ptr().cast_const().cast(), waker);
     // SAFETY: the waker borrows the cell for this poll only; clones count.
     let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw) });
     let mut context = std::task::Context::from_waker(&waker);
@@ -261,6 +279,19 @@ unsafe fn poll_typed<A: Actor, F: Future, D: Completion<F::Output>>(
                 ManuallyDrop::take(&mut (*typed).done).complete(cell, value);
             }
             Ran::Ready
+        }
+    }
+}
+
+unsafe fn subject_typed<A: Actor, F: Future, D: Completion<F::Output>>(
+    block: NonNull<Block>,
+) -> Subject {
+    let typed = block.cast::<FutureBlock<A, F, D>>().as_ptr();
+    // SAFETY: the block is being polled, so its context and completion are there.
+    unsafe {
+        Subject {
+            cell: (*typed).context.cell(),
+            call: (*typed).done.call(),
         }
     }
 }
@@ -282,9 +313,24 @@ unsafe fn abandon_typed<A: Actor, F: Future, D: Completion<F::Output>>(
 ///
 /// # Safety
 /// Owner only; the block is attached to this cell.
-pub(crate) unsafe fn poll(cell: NonNull<Header>, block: NonNull<Block>) -> Ran {
+#[inline]
+pub(crate) unsafe fn poll(
+    cell: NonNull<Header>,
+    block: NonNull<Block>,
+    waker: &'static RawWakerVTable,
+) -> Ran {
     // SAFETY: what this needs is what the caller has promised.
-    unsafe { (block.as_ref().operations.poll)(cell, block) }
+    unsafe { (block.as_ref().operations.poll)(cell, block, waker) }
+}
+
+/// What a block that is being polled is about.
+///
+/// # Safety
+/// The block is being polled, on this thread.
+#[inline]
+pub(crate) unsafe fn subject(block: NonNull<Block>) -> Subject {
+    // SAFETY: what this needs is what the caller has promised.
+    unsafe { (block.as_ref().operations.subject)(block) }
 }
 
 /// The Rust path of an attached future.

@@ -10,6 +10,7 @@
 use super::out_of_turn::OutOfTurn;
 use super::signal::{self, Signal};
 use super::{Counted, Header};
+use crate::call::cycle::Waits;
 use crate::cell::future::Ran;
 use crate::exit_watch::ExitSlot;
 use crate::inspect::Trace;
@@ -40,6 +41,8 @@ pub(crate) struct Relations {
     pub(crate) links: Links,
     /// How a trapped exit is handled, once this incarnation has asked for them.
     pub(crate) deliver: Option<Deliver>,
+    /// What is known of calls that the suspended handler has been waiting for.
+    pub(crate) waits: Option<Box<Waits>>,
     /// Mail that does not wait its turn.
     pub(crate) out_of_turn: Option<Box<OutOfTurn>>,
     /// Where the messages of this incarnation are noted.

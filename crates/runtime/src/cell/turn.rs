@@ -10,6 +10,7 @@ use super::{
     CLOSE, FAIL_MAIL, FINISH, Header, KILL, LOOK, PAUSED, Phase, RESTART, SHUTDOWN, STOP, TRACED,
 };
 use crate::ExitReason;
+use crate::call::cycle;
 use crate::types::Count;
 use crate::worker::Worker;
 use std::ptr::{NonNull, null_mut};
@@ -174,6 +175,9 @@ fn next(header: &Header) -> Option<NonNull<Node>> {
         return Some(node);
     }
     let newest = header.word.take();
+    if header.word.is_gated() {
+        header.table().core().room.admit(NonNull::from(header));
+    }
     // SAFETY: the nodes just taken are ours (S4).
     NonNull::new(unsafe { reverse(newest) })
 }
@@ -218,6 +222,9 @@ unsafe fn resume(
 ) -> Option<Turn> {
     // SAFETY: S2, we own the cell.
     let header = unsafe { cell.as_ref() };
+    // Before the wake is forgotten, by which others see that this actor is not stuck.
+    // SAFETY: S2, we own the cell.
+    let examine = unsafe { cycle::resumed(cell) };
     // In this order: a wake that is forgotten here may be the one of a kill.
     let woken = header.word.begin_poll() || out_of_turn::has_received(header);
     if header.signals.load(Relaxed) & LOOK != 0 {
@@ -243,12 +250,22 @@ unsafe fn resume(
     }
     worker.begin_resume(header);
     // SAFETY: owner; the block is attached to this cell.
-    let ran = unsafe { worker.poll(cell, block) };
+    let ran = unsafe {
+        if examine {
+            cycle::examine(cell, worker, block)
+        } else {
+            worker.poll(cell, block)
+        }
+    };
     worker.end_message();
     if ran == Ran::Pending {
         return Some(suspend(header));
     }
-    header.side_or_new().future = null_mut();
+    let side = header.side_or_new();
+    side.future = null_mut();
+    if let Some(relations) = &mut side.relations {
+        relations.waits = None;
+    }
     // SAFETY: a future that is ready has been dropped.
     unsafe { future::recycle(worker, block) };
     None

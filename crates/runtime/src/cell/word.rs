@@ -23,6 +23,12 @@
 //! 5. A message node belongs to the mailbox from a successful push until
 //!    [`take`](StateWord::take), then to the worker.
 //!
+//! # The gate
+//! Senders may wait for room outside of the word. While anybody does, the length is held at its
+//! greatest value, beyond every bound, so that nobody overtakes them; taking the mail leaves it so.
+//! It is shut only while the owner still has messages to take or to handle, and the owner looks for
+//! it before it gives the cell up, lets in those who wait, and opens it.
+//!
 //! The Loom models at the end of this file drive these very functions; each step that carries an
 //! invariant can be left out by name, and its model then fails.
 
@@ -39,8 +45,9 @@ const LENGTH_SHIFT: u32 = 48;
 const LENGTH: u64 = 0x7fff << LENGTH_SHIFT;
 const DEAD: u64 = 1 << 63;
 
-/// The longest mailbox that the word can count.
-pub(crate) const LENGTH_MAX: u32 = 0x7fff;
+/// The longest mailbox that the word can count. One more is the *gate*: see
+/// [`gate`](StateWord::gate).
+pub(crate) const LENGTH_MAX: u32 = 0x7ffe;
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +59,17 @@ pub(crate) enum Pushed {
     /// Refused: the bound is reached.
     Full,
     /// Refused: the actor is gone.
+    Dead,
+}
+
+/// What became of an attempt to shut the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// It is shut: the owner looks after those who wait before it gives the cell up.
+    Shut,
+    /// There is room meanwhile.
+    Room,
+    /// The actor is gone.
     Dead,
 }
 
@@ -130,7 +148,10 @@ impl StateWord {
             if current & POINTER == 0 {
                 return 0;
             }
-            let next = current & (LOW_FLAGS | DEAD);
+            let mut next = current & (LOW_FLAGS | DEAD);
+            if current & LENGTH == LENGTH && !fault::planted("taking the mail opens the gate") {
+                next |= LENGTH;
+            }
             match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
                 Ok(_) => return current & POINTER,
                 Err(seen) => current = seen,
@@ -144,11 +165,54 @@ impl StateWord {
         self.0.fetch_and(!POINTER, AcqRel) & POINTER
     }
 
+    /// Shuts the gate if `limit` messages wait or it is shut already.
+    pub(crate) fn gate(&self, limit: u32) -> Gate {
+        let mut current = self.0.load(Relaxed);
+        loop {
+            if current & DEAD != 0 {
+                return Gate::Dead;
+            }
+            let waiting = ((current & LENGTH) >> LENGTH_SHIFT) as u32;
+            if waiting < limit && !fault::planted("the gate is shut without mail") {
+                return Gate::Room;
+            }
+            let next = current | LENGTH;
+            match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
+                Ok(_) => return Gate::Shut,
+                Err(seen) => current = seen,
+            }
+        }
+    }
+
+    /// Whether somebody may wait for room.
+    #[inline]
+    pub(crate) fn is_gated(&self) -> bool {
+        self.0.load(Relaxed) & LENGTH == LENGTH
+    }
+
+    /// Opens the gate; `length` messages have been let in. Owner only.
+    pub(crate) fn open(&self, length: u32) {
+        let mut current = self.0.load(Relaxed);
+        while current & DEAD == 0 {
+            let next = (current & !LENGTH) | u64::from(length) << LENGTH_SHIFT;
+            match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
+                Ok(_) => return,
+                Err(seen) => current = seen,
+            }
+        }
+    }
+
+    /// The newest node that waits.
+    pub(crate) fn newest(&self) -> u64 {
+        self.0.load(Acquire) & POINTER
+    }
+
     /// Gives the cell up if nothing waits. Owner only.
     #[inline]
     pub(crate) fn release(&self) -> Released {
         let current = self.0.load(Relaxed);
-        if current & (POINTER | NOREFS) != 0 {
+        let gated = current & LENGTH == LENGTH && !fault::planted("release ignores the gate");
+        if current & (POINTER | NOREFS) != 0 || gated {
             return Released::Again;
         }
         if current & WOKEN != 0 && !fault::planted("release ignores a signal") {
@@ -196,10 +260,12 @@ impl StateWord {
             } else {
                 POINTER
             };
-            if current & (WOKEN | NOREFS | mail) != 0 {
+            let gated = current & LENGTH == LENGTH;
+            if current & (WOKEN | NOREFS | mail) != 0 || gated {
                 return Released::Again;
             }
-            let next = (current & !SCHED) | SUSP;
+            // Without mail nothing is counted any more.
+            let next = (current & !(SCHED | LENGTH)) | SUSP;
             match self.0.compare_exchange_weak(current, next, AcqRel, Acquire) {
                 Ok(_) => return Released::Idle,
                 Err(seen) => current = seen,
@@ -224,6 +290,11 @@ impl StateWord {
                 Err(seen) => current = seen,
             }
         }
+    }
+
+    /// Whether the owner has been told to look: by a waker, or by a signal.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.0.load(Acquire) & (WOKEN | DEAD) != 0
     }
 
     /// A signal was set: makes sure that a worker looks at it. True when the caller must enqueue
@@ -278,23 +349,24 @@ impl StateWord {
         self.0.load(Acquire) & NOREFS != 0
     }
 
-    /// Closes the mailbox for good and returns what was waiting, newest first. Owner only.
-    pub(crate) fn close(&self) -> u64 {
+    /// Closes the mailbox for good and returns what was waiting, newest first, and whether somebody
+    /// may wait for room. Owner only.
+    pub(crate) fn close(&self) -> (u64, bool) {
         let mut current = self.0.load(Relaxed);
         loop {
             let next = DEAD | SCHED | (current & NOREFS);
             match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
-                Ok(_) => return current & POINTER,
+                Ok(_) => return (current & POINTER, current & LENGTH == LENGTH),
                 Err(seen) => current = seen,
             }
         }
     }
 
     /// Closes the mailbox while somebody else may own the cell. Returns what was waiting, newest
-    /// first, or `None` if it was closed before. The caller has set a signal that ends the actor,
-    /// and [poked](Self::poke): so the owner looks at the signal before it gives the cell up, and
-    /// never gives up a word that is dead.
-    pub(crate) fn declare_dead(&self) -> Option<u64> {
+    /// first, and whether somebody may wait for room, or `None` if it was closed before. The caller
+    /// has set a signal that ends the actor, and [poked](Self::poke): so the owner looks at the
+    /// signal before it gives the cell up, and never gives up a word that is dead.
+    pub(crate) fn declare_dead(&self) -> Option<(u64, bool)> {
         let mut current = self.0.load(Relaxed);
         loop {
             if current & DEAD != 0 {
@@ -302,7 +374,7 @@ impl StateWord {
             }
             let next = DEAD | (current & LOW_FLAGS);
             match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
-                Ok(_) => return Some(current & POINTER),
+                Ok(_) => return Some((current & POINTER, current & LENGTH == LENGTH)),
                 Err(seen) => current = seen,
             }
         }
@@ -396,10 +468,29 @@ mod tests {
     }
 
     #[test]
+    fn a_gate_keeps_everybody_out_until_the_owner_opens_it() {
+        let word = StateWord::idle();
+        assert_eq!(word.gate(1), Gate::Room);
+        assert_eq!(word.push(0x10, Some(1), |_| ()), Pushed::Schedule);
+        assert_eq!(word.gate(1), Gate::Shut);
+        assert_eq!(word.take(), 0x10);
+        assert!(word.is_gated());
+        assert_eq!(word.push(0x20, Some(LENGTH_MAX), |_| ()), Pushed::Full);
+        assert_eq!(word.gate(9), Gate::Shut);
+        assert_eq!(word.release(), Released::Again);
+        assert_eq!(word.push(0x20, None, |_| ()), Pushed::Queued);
+        word.open(1);
+        assert_eq!(word.length(), 1);
+        assert_eq!(word.push(0x30, Some(1), |_| ()), Pushed::Full);
+        assert_eq!(word.take(), 0x20);
+        assert_eq!(word.release(), Released::Idle);
+    }
+
+    #[test]
     fn a_closed_word_refuses_everything() {
         let word = StateWord::owned();
         assert_eq!(word.push(0x10, None, |_| ()), Pushed::Queued);
-        assert_eq!(word.close(), 0x10);
+        assert_eq!(word.close(), (0x10, false));
         assert!(word.is_dead());
         assert_eq!(word.push(0x10, None, |_| ()), Pushed::Dead);
         assert!(!word.wake() && !word.poke());
@@ -411,13 +502,13 @@ mod tests {
         let word = StateWord::owned();
         assert_eq!(word.push(0x10, None, |_| ()), Pushed::Queued);
         assert!(!word.poke());
-        assert_eq!(word.declare_dead(), Some(0x10));
+        assert_eq!(word.declare_dead(), Some((0x10, false)));
         assert_eq!(word.declare_dead(), None);
         assert_eq!(word.push(0x20, None, |_| ()), Pushed::Dead);
         assert_eq!(word.take(), 0);
         assert_eq!(word.suspend(), Released::Again);
         assert_eq!(word.release(), Released::Again, "the signal comes first");
-        assert_eq!(word.close(), 0);
+        assert_eq!(word.close(), (0, false));
     }
 
     #[test]
@@ -438,3 +529,7 @@ mod tests {
 #[cfg(all(test, loom))]
 #[path = "word_models.rs"]
 mod models;
+
+#[cfg(all(test, loom))]
+#[path = "gate_models.rs"]
+mod gate_models;

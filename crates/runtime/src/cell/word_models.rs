@@ -181,7 +181,7 @@ fn end(cell: &Cell) {
         cell.refused.fetch_add(1, Lax);
     }
     set_private(cell, false, false);
-    let waiting = list(cell.word.close()).len();
+    let waiting = list(cell.word.close().0).len();
     cell.refused.fetch_add(waiting, Lax);
     loom::sync::atomic::fence(SeqCst);
     if cell.abandoned.load(Acquire) != 0 {
@@ -204,7 +204,7 @@ fn abandon(cell: &Cell) {
     }
     loom::sync::atomic::fence(SeqCst);
     match cell.word.declare_dead() {
-        Some(newest) => _ = cell.refused.fetch_add(list(newest).len(), Lax),
+        Some((newest, _)) => _ = cell.refused.fetch_add(list(newest).len(), Lax),
         None => release_abandoned(cell),
     }
 }

@@ -1,9 +1,12 @@
 //! The engine room of a system: queues, seats, tables, threads.
 
+use crate::call::cycle::Waiting;
 use crate::cell::Header;
 use crate::cell::end::end_incarnation;
 use crate::choice::Choice;
 use crate::clock::Clock;
+use crate::mailbox::ring::Rings;
+use crate::mailbox::room::Room;
 use crate::names::Names;
 use crate::pid::Pids;
 use crate::random::Random;
@@ -46,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) timers: Timers,
+    pub(crate) waiting: Waiting,
     pub(crate) watchdog: Watchdog,
     /// Somebody looks after calls that wait for long. Not so on a manual clock, where a limit must
     /// begin at the moment at which the call does.
@@ -61,7 +65,9 @@ pub(crate) struct Core {
     /// remains.
     pub(crate) handles: AtomicUsize,
     pub(crate) roots: Mutex<Vec<crate::AnyRef>>,
-    pub(crate) mailbox_full: AtomicU64,
+    /// Who waits for room in a mailbox.
+    pub(crate) room: Room,
+    pub(crate) rings: Rings,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) restarts: AtomicU64,
     pub(crate) monitors: AtomicU64,
@@ -130,6 +136,7 @@ impl Core {
             },
             names: Names::default(),
             sweeps_calls: settings.watchdog && !settings.clock.is_manual(),
+            waiting: Waiting::default(),
             timers: Timers::new(&settings.clock),
             clock: settings.clock,
             list_all: settings.list_all,
@@ -143,7 +150,8 @@ impl Core {
             threads: Mutex::default(),
             handles: AtomicUsize::new(1),
             roots: Mutex::default(),
-            mailbox_full: AtomicU64::new(0),
+            room: Room::default(),
+            rings: Rings::default(),
             dead_letters: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             monitors: AtomicU64::new(0),
@@ -222,9 +230,15 @@ impl Core {
             actors_spawned: sum(|stats| stats.spawned),
             messages: sum(|stats| stats.messages),
             crashes: sum(|stats| stats.crashes),
+            calls_expired: sum(|stats| stats.calls_expired),
             restarts: self.restarts.load(Relaxed),
-            mailbox_full: self.mailbox_full.load(Relaxed),
+            mailbox_full: sum(|stats| stats.mailbox_full),
+            mailbox_waited: sum(|stats| stats.mailbox_waited),
+            mailbox_dropped_newest: sum(|stats| stats.mailbox_dropped_newest),
+            mailbox_dropped_oldest: sum(|stats| stats.mailbox_dropped_oldest),
+            mailbox_superseded: sum(|stats| stats.mailbox_superseded),
             dead_letters: self.dead_letters.load(Relaxed),
+            call_cycles: self.waiting.cycles(),
             handlers_stuck: self.watchdog.stuck.load(Relaxed),
             workers: seats.iter().filter(|seat| seat.taken.load(Relaxed)).count() as u64,
             workers_parked: self.idle.parked_count() as u64,

@@ -82,6 +82,10 @@ impl Side for Vaxel {
         calls::call(plan, calls)
     }
 
+    fn call_foreign(plan: &Plan, calls: u64) -> anyhow::Result<Sample> {
+        calls::call_foreign(plan, calls)
+    }
+
     fn recover(plan: &Plan, crashes: u64) -> anyhow::Result<Sample> {
         calls::recover(plan, crashes)
     }

@@ -32,6 +32,11 @@ fn runtime(plan: &Plan) -> anyhow::Result<Runtime> {
     Ok(builder.worker_threads(plan.workers).enable_all().build()?)
 }
 
+/// Another runtime, of one thread, for callers from elsewhere.
+pub(super) fn foreign_runtime() -> anyhow::Result<Runtime> {
+    Ok(Builder::new_multi_thread().worker_threads(1).build()?)
+}
+
 /// Runs `future` on a worker of a fresh runtime, where an actor of ours would run.
 fn on_worker<F>(plan: &Plan, future: F) -> anyhow::Result<F::Output>
 where
@@ -87,6 +92,10 @@ impl Side for Tokio {
 
     fn call(plan: &Plan, calls: u64) -> anyhow::Result<Sample> {
         calls::call(plan, calls)
+    }
+
+    fn call_foreign(plan: &Plan, calls: u64) -> anyhow::Result<Sample> {
+        calls::call_foreign(plan, calls)
     }
 
     fn recover(plan: &Plan, crashes: u64) -> anyhow::Result<Sample> {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use vaxel::prelude::*;
 
 use super::Fresh;
+use crate::bench::actors::peer::foreign_runtime;
 use vaxel_bench_rows::{Delays, OpenLoop, Outcome, Plan, Sample, open_loop, spin};
 
 struct Server {
@@ -80,6 +81,22 @@ pub(super) fn call(plan: &Plan, calls: u64) -> anyhow::Result<Sample> {
     let server = Server::spawn_in(&system.0);
     let caller = Caller::spawn_in(&system.0);
     Ok(system.on_worker(caller.call(server, calls).no_timeout())??)
+}
+
+/// From a task on a tokio runtime of one thread, so that caller and callee never share one.
+pub(super) fn call_foreign(plan: &Plan, calls: u64) -> anyhow::Result<Sample> {
+    let system = Fresh::new(plan);
+    let server = Server::spawn_in(&system.0);
+    let caller = foreign_runtime()?;
+    caller.block_on(caller.spawn(async move {
+        let mut delays = Delays::new();
+        for _ in 0..calls {
+            let begun = Instant::now();
+            server.next().await?;
+            delays.record(begun.elapsed());
+        }
+        anyhow::Ok(delays.finish())
+    }))?
 }
 
 pub(super) fn recover(plan: &Plan, crashes: u64) -> anyhow::Result<Sample> {

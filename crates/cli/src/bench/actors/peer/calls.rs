@@ -15,7 +15,7 @@ use tokio::{
     },
 };
 
-use super::on_worker;
+use super::{foreign_runtime, on_worker};
 use vaxel_bench_rows::{Delays, OpenLoop, Outcome, Plan, Sample, open_loop, spin};
 
 enum Request {
@@ -72,6 +72,23 @@ pub(super) fn call(plan: &Plan, calls: u64) -> anyhow::Result<Sample> {
         }
         anyhow::Ok(delays.finish())
     })?
+}
+
+/// From a task on a runtime of its own, so that caller and callee never share a thread.
+pub(super) fn call_foreign(plan: &Plan, calls: u64) -> anyhow::Result<Sample> {
+    let (callees, caller) = (super::runtime(plan)?, foreign_runtime()?);
+    let entered = callees.enter();
+    let server = server();
+    drop(entered);
+    caller.block_on(caller.spawn(async move {
+        let mut delays = Delays::new();
+        for _ in 0..calls {
+            let begun = Instant::now();
+            request(&server).await?;
+            delays.record(begun.elapsed());
+        }
+        anyhow::Ok(delays.finish())
+    }))?
 }
 
 /// What users of plain tokio write: a task that awaits the worker and starts another, which
