@@ -38,6 +38,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agent;
 mod beside_tokio;
 mod call;
 pub mod circuit_breaker;
@@ -54,6 +55,7 @@ pub mod requests;
 pub mod router;
 pub mod state_machine;
 pub mod supervisor;
+pub mod task;
 mod time_limit;
 mod workers;
 
@@ -61,6 +63,7 @@ mod workers;
 #[path = "macro_support.rs"]
 pub mod __macro;
 
+pub use agent::{Agent, AgentRef};
 pub use beside_tokio::system_beside;
 pub use call::Call;
 pub use circuit_breaker::CircuitBreaker;
@@ -76,14 +79,15 @@ pub use supervisor::{
     AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Shutdown,
     StartError, Supervisor, SupervisorRef,
 };
+pub use task::{Task, TaskContext, TaskError, TaskSupervisor};
 pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
     ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Receive, ReceiveError,
     Recipient, RegisterError, ReplyTo, ReportContext, SendError, StashFull, SupervisorReport,
-    System, SystemBuilder, Target, TaskError, Time, TimerRef, TrappedExit, TypeStats, Watchable,
-    inspect, time,
+    System, SystemBuilder, Target, TaskError as JoinError, Time, TimerRef, TrappedExit, TypeStats,
+    Watchable, inspect, time,
 };
 pub use workers::{Workers, WorkersArgs};
 
