@@ -99,6 +99,6 @@ pub mod prelude {
     };
     pub use crate::{
         Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
-        Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,
+        Pid, Recipient, SendError, System, TaskContext, TrappedExit, actor, millis, secs,
     };
 }

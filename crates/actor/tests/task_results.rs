@@ -10,7 +10,7 @@ use common::{Pen, in_timeless_system, log, soon};
 use tokio::sync::oneshot;
 use vaxel_actor::prelude::*;
 use vaxel_actor::task::{self, OnTimeout, StartTaskError, TaskSupervisor};
-use vaxel_actor::{Task, TaskContext, TaskError, TimeLimit};
+use vaxel_actor::{Task, TaskError, TimeLimit};
 
 type Gate = oneshot::Receiver<u32>;
 
