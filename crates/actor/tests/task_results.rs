@@ -358,7 +358,7 @@ fn an_unordered_stream_yields_as_tasks_end() {
 fn a_crash_in_a_stream_is_the_outcome_of_its_item() {
     in_timeless_system(|_| async {
         let halves = task::stream([2, 3, 4], |n: u32| {
-            assert!(n % 2 == 0, "{n} is odd");
+            assert!(n.is_multiple_of(2), "{n} is odd");
             async move { n / 2 }
         });
         let outcomes = soon("the outcomes", halves.collect()).await;
