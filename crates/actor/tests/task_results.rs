@@ -153,8 +153,9 @@ fn a_crash_reaches_the_owner_that_it_is_linked_to() {
         soon("a task", owner.begin(true, gate))
             .await
             .expect("it begins");
+        let ended = owner.exit();
         drop(open);
-        let reason = soon("the end", owner.exit()).await;
+        let reason = soon("the end", ended).await;
         assert!(message_of(&TaskError::Exit(reason)).starts_with("the gate is shut"));
 
         // One that traps is told, and has the crash as its answer.
