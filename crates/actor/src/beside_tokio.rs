@@ -62,7 +62,7 @@ fn log(event: &Event) {
                 "handler does not return, its worker was replaced"
             );
         }
-        Event::EventHandlerCrashed {
+        Event::HandlerCrashed {
             manager,
             handler,
             reason,

@@ -22,7 +22,7 @@
 //! # Failure
 //! A handler that panics, in whatever function, is removed: its `terminate` runs with
 //! [`Removal::Crashed`], the system's event hook is given an
-//! [`EventHandlerCrashed`](crate::Event::EventHandlerCrashed), and the other handlers go on with
+//! [`HandlerCrashed`](crate::Event::HandlerCrashed), and the other handlers go on with
 //! the same event. `notify` and `sync_notify` do not fail for it.
 //!
 //! A *supervised* handler has an owner. When that incarnation of the owner ends, the handler is

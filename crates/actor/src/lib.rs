@@ -74,20 +74,27 @@ pub use reference::{Receives, Reference};
 pub use registry::Registry;
 pub use requests::Requests;
 pub use router::Router;
-pub use supervisor::{ChildSpec, Restart, Shutdown, StartError, Supervisor, SupervisorRef};
+pub use supervisor::{
+    AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Shutdown,
+    StartError, Supervisor, SupervisorRef,
+};
 pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, ChildExit, Context, Counters, Crash, Down, Event, Exit,
     ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, Pid, Receive, ReceiveError,
-    Recipient, RegisterError, ReplyTo, SendError, StashFull, System, SystemBuilder, Target,
-    TaskError, Time, TimerRef, TrappedExit, TypeStats, Watchable, time,
+    Recipient, RegisterError, ReplyTo, ReportContext, SendError, StashFull, SupervisorReport,
+    System, SystemBuilder, Target, TaskError, Time, TimerRef, TrappedExit, TypeStats, Watchable,
+    inspect, time,
 };
 pub use workers::{Workers, WorkersArgs};
 
 /// What most files that define actors need.
 pub mod prelude {
-    pub use crate::supervisor::{ChildSpec, Restart, Shutdown, Supervisor, SupervisorRef};
+    pub use crate::supervisor::{
+        AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart,
+        Shutdown, Supervisor, SupervisorRef,
+    };
     pub use crate::{
         Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
         Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,

@@ -279,7 +279,7 @@ fn a_handler_that_panics_is_removed_and_reported_and_the_others_go_on() {
     let (hook, reports) = log();
     let settings = |builder: vaxel_actor::SystemBuilder| {
         builder.on_event(move |event| {
-            if let SystemEvent::EventHandlerCrashed {
+            if let SystemEvent::HandlerCrashed {
                 manager, handler, ..
             } = event
             {

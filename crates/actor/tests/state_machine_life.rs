@@ -137,8 +137,8 @@ fn stopping_replies_first_and_fails_what_waits() {
         let (table, lines) = table();
         let sitting = table.call_with(Event::Sit);
         let postponed = table.call_with(Event::Sit);
-        let closing = table.call_with(Event::Close);
         let exit = table.exit();
+        let closing = table.call_with(Event::Close);
         assert_eq!(soon("the answer", closing).await, Ok("closed"));
         assert_eq!(soon("the end", exit).await, ExitReason::Normal);
         assert_eq!(soon("the end", sitting).await, Err(CallError::Closed));

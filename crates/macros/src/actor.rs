@@ -16,7 +16,7 @@ mod tests;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, Item, ItemImpl, Lit, Result, parse2};
+use syn::{Error, Expr, Item, ItemImpl, Lit, LitBool, Result, parse2};
 
 use crate::options::{self, Root};
 use block::Block;
@@ -63,6 +63,8 @@ struct Options {
     root: Root,
     /// How many messages may wait, or an expression of type `Mailbox`.
     mailbox: Option<Expr>,
+    /// Whether inspection shows the state, by its `Debug`.
+    debug: bool,
 }
 
 impl Parse for Options {
@@ -71,8 +73,9 @@ impl Parse for Options {
         options::each(input, |name, value| {
             match name.to_string().as_str() {
                 "mailbox" => found.mailbox = Some(mailbox(value.parse()?)?),
+                "debug" => found.debug = value.parse::<LitBool>()?.value,
                 "crate" => found.root = value.parse()?,
-                _ => return Err(options::unknown(name, "`mailbox` or `crate`")),
+                _ => return Err(options::unknown(name, "`mailbox`, `debug` or `crate`")),
             }
             Ok(())
         })?;

@@ -71,6 +71,7 @@ use proc_macro::TokenStream;
 /// # Options
 /// * `mailbox = 256`: messages that may wait before senders are told that the mailbox is full;
 ///   any expression of type `Mailbox` is accepted too.
+/// * `debug = true`: inspection may show the state, which then needs `Debug`.
 /// * `crate = path`: where the generated code finds Vaxel, `::vaxel` by default.
 #[proc_macro_attribute]
 pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {

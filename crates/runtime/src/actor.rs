@@ -16,7 +16,8 @@ pub trait Message: Send + 'static {
 /// # Life
 /// [`init`](Self::init) runs first, in the actor's own cell. Then messages are handled in turn;
 /// while a handler awaits, mail waits. [`terminate`](Self::terminate) runs when the actor stops on
-/// purpose, and the state is dropped last. After a panic or a kill only the state is dropped.
+/// purpose, and the state is dropped last. After a panic, a kill or an exit signal only the state
+/// is dropped.
 pub trait Actor: Sized + Send + 'static {
     /// What [`init`](Self::init) is given.
     type Args: Send + 'static;
@@ -28,11 +29,18 @@ pub trait Actor: Sized + Send + 'static {
     ///
     /// # Errors
     /// An `Err` or a panic is a failed start: the actor ends with that reason, and so do the calls
-    /// that wait in its mailbox.
+    /// that wait in its mailbox. `Err(ExitReason::Normal)` says that the actor is not needed: its
+    /// supervisor goes on without it (OTP's `ignore`).
     fn init(
         args: Self::Args,
         cx: &mut Context<Self>,
     ) -> impl Future<Output = Result<Self, ExitReason>> + Send;
+
+    /// The state as text, for [`Inspector::state`](crate::inspect::Inspector::state): `None` keeps
+    /// it to itself. Runs between two messages and should be quick.
+    fn inspect(&self) -> Option<String> {
+        None
+    }
 
     /// Runs when the actor stops on purpose: by itself, by request, by its supervisor, or because
     /// nobody holds a reference any more. Not after a panic or a kill.
@@ -50,7 +58,7 @@ pub trait Actor: Sized + Send + 'static {
 pub trait Handler<M: Message>: Actor {
     /// Handles one message. A handler that is ready at its first poll allocates nothing.
     ///
-    /// The future is dropped half-way only when the actor is killed.
+    /// The future is dropped half-way only when the actor is killed or ended by an exit signal.
     fn handle(
         &mut self,
         message: M,

@@ -65,6 +65,10 @@ pub(crate) const FAIL_MAIL: u16 = 1 << 7;
 pub(crate) const TRAPS: u16 = 1 << 8;
 /// The incarnation is over and no other has been asked for. Not a request: it stays set.
 pub(crate) const VACANT: u16 = 1 << 9;
+/// Suspended from outside: begins no message. Not a request: it stays set.
+pub(crate) const PAUSED: u16 = 1 << 10;
+/// The messages of this incarnation are traced. Not a request: it stays set.
+pub(crate) const TRACED: u16 = 1 << 11;
 
 /// Owner's flag: stop after the current message, `terminate` first.
 pub(crate) const STOP: u8 = 1;
@@ -94,6 +98,8 @@ pub(crate) struct Header {
     pub(crate) signals: AtomicU16,
     pub(crate) phase: Cell<Phase>,
     pub(crate) flags: Cell<u8>,
+    /// Messages handled, all incarnations together. Written by the owner, once a turn.
+    pub(crate) handled: AtomicU32,
     table: NonNull<TypeTable>,
     /// Messages taken from the word and not yet handled, in order.
     pub(crate) local: Cell<*mut Node>,
@@ -171,6 +177,7 @@ pub(crate) fn allocate<A: Actor>(
         signals: AtomicU16::new(0),
         phase: Cell::new(phase),
         flags: Cell::new(0),
+        handled: AtomicU32::new(0),
         table,
         local: Cell::new(null_mut()),
         side: Cell::new(null_mut()),
@@ -190,6 +197,16 @@ pub(crate) unsafe fn drop_state<A>(cell: NonNull<Header>) {
     let cell = cell.cast::<ActorCell<A>>();
     // SAFETY: what this needs is what the caller has promised.
     unsafe { (*(*cell.as_ptr()).state.get()).assume_init_drop() };
+}
+
+/// Shows the state as text.
+///
+/// # Safety
+/// As for [`drop_state`], and nobody has borrowed the state.
+pub(crate) unsafe fn inspect_state<A: Actor>(cell: NonNull<Header>) -> Option<String> {
+    let cell = cell.cast::<ActorCell<A>>();
+    // SAFETY: what this needs is what the caller has promised.
+    unsafe { (*(*cell.as_ptr()).state.get()).assume_init_ref() }.inspect()
 }
 
 /// Gives the memory of a cell back.

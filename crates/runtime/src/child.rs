@@ -18,7 +18,7 @@ pub(crate) use started::StartSlot;
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::task::{Context, Poll};
 
 /// Tells a parent that an incarnation of a child is over. Exempt from the bound of its mailbox.
@@ -133,6 +133,16 @@ impl Child {
         request_restart(self.counted());
     }
 
+    /// The pid that the next incarnation will have, told before it is started: to be asked for when
+    /// there is none, by who will start it.
+    pub fn next_pid(&self) -> Pid {
+        let header = self.counted().header();
+        // From here on the cell is one that has been prepared. Only the parent starts a child, so
+        // nobody else is told this pid of an incarnation that never comes.
+        header.signals.fetch_and(!cell::VACANT, AcqRel);
+        header.table().core().pids.ensure(self.counted().cell())
+    }
+
     /// Starts the first incarnation of a [prepared](System::prepare_child) child. Call it once.
     pub fn start(&self) {
         request_restart(self.counted());
@@ -186,6 +196,11 @@ impl Child {
     /// monitors hear of its end then, and so do calls in the batch it had already taken.
     pub fn abandon(self) {
         declare_dead(self.counted());
+    }
+
+    /// As [`close`](Self::close), and the child stays at hand.
+    pub fn begin_close(&self) {
+        self.counted().signal(SHUTDOWN | CLOSE);
     }
 
     /// Ends the child for good: at once if it is vacant, else after a shutdown. The mail that waits

@@ -33,7 +33,7 @@ pub enum Event {
     },
     /// A handler of an event manager panicked and was removed; the manager and its other handlers go
     /// on.
-    EventHandlerCrashed {
+    HandlerCrashed {
         /// The incarnation of the manager.
         manager: Pid,
         /// The id of the handler.

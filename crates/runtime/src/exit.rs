@@ -92,9 +92,13 @@ impl Crash {
 }
 
 /// Cuts a message between characters, so that a report is bounded in size.
-fn cut(mut message: String) -> String {
-    if message.len() > Crash::MESSAGE_BYTES_MAX {
-        let cut = (0..=Crash::MESSAGE_BYTES_MAX)
+fn cut(message: String) -> String {
+    cut_at(message, Crash::MESSAGE_BYTES_MAX)
+}
+
+pub(crate) fn cut_at(mut message: String, bytes_max: usize) -> String {
+    if message.len() > bytes_max {
+        let cut = (0..=bytes_max)
             .rev()
             .find(|&at| message.is_char_boundary(at));
         message.truncate(cut.unwrap_or(0));

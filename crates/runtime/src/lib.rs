@@ -5,13 +5,14 @@
 //!
 //! # Guarantees
 //! - **Ordering.** Messages from one sender to one actor arrive in the order sent, and so do the
-//!   downs of its monitors. Nothing is promised between senders.
+//!   downs of its monitors and the exits that it traps. A kill and an exit that it does not trap
+//!   act at once. Nothing is promised between senders.
 //! - **Delivery.** At most once. A call ends: reply, crash, time limit, or the callee is gone.
 //! - **Bounds.** A mailbox holds 1,024 messages unless the type says otherwise; then the sender is
 //!   told. The batch that a worker has taken, at most as many, is not counted.
 //! - **Failure.** A panic ends one incarnation. Its callers get the crash, its monitors one down,
-//!   its supervisor the decision. Stack overflow, memory exhaustion and abort end the process: no
-//!   native runtime can contain them.
+//!   those linked to it one exit signal, its supervisor the decision. Stack overflow, memory
+//!   exhaustion and abort end the process: no native runtime can contain them.
 //! - **Fairness.** 64 messages a turn, and a handler that does not return loses its worker to a
 //!   spare within milliseconds.
 //!
@@ -70,6 +71,7 @@ mod driver;
 mod event;
 mod exit;
 mod exit_watch;
+pub mod inspect;
 mod names;
 mod oneshot;
 mod panic;

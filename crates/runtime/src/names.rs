@@ -104,6 +104,23 @@ impl Names {
         drop(table);
     }
 
+    /// The names that contain this and who has them, at most `limit`, in no order.
+    pub(crate) fn search(&self, part: &str, limit: usize) -> Vec<(Arc<str>, Counted)> {
+        let table = self.lock();
+        let found = table.by_name.iter().filter(|(name, _)| name.contains(part));
+        let found = found.map(|(name, actor)| (name.clone(), actor.clone()));
+        found.take(limit).collect()
+    }
+
+    /// The names of one actor.
+    pub(crate) fn of(&self, cell: NonNull<Header>) -> Vec<Arc<str>> {
+        self.lock()
+            .by_cell
+            .get(&address(cell))
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// All names and who has them.
     pub(crate) fn list(&self) -> Vec<(Arc<str>, Counted)> {
         self.lock()

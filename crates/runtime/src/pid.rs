@@ -4,6 +4,7 @@
 //! its incarnation is over it never means anybody else, because each use of a slot has a generation
 //! of its own.
 
+mod look;
 mod stripe;
 
 use crate::cell::{Counted, Header, VACANT};

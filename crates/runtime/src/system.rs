@@ -55,6 +55,7 @@ pub struct SystemBuilder {
     workers: Option<usize>,
     seed: Option<u64>,
     manual_clock: bool,
+    list_all: bool,
     watchdog: bool,
     on_event: Option<OnEvent>,
     around_worker: Option<AroundWorker>,
@@ -74,6 +75,7 @@ impl System {
             workers: None,
             seed: None,
             manual_clock: false,
+            list_all: false,
             watchdog: true,
             on_event: None,
             around_worker: None,
@@ -202,6 +204,11 @@ impl System {
             .into_iter()
             .map(|(name, counted)| (name, AnyRef::from_counted(counted)))
             .collect()
+    }
+
+    /// Looks at the actors of this system from outside.
+    pub fn inspect(&self) -> crate::inspect::Inspector {
+        crate::inspect::Inspector::new(self.clone())
     }
 
     /// The named numbers of this system.
@@ -391,6 +398,14 @@ impl SystemBuilder {
         self
     }
 
+    /// Gives every actor a pid when it is spawned, so that [inspection](System::inspect) lists it:
+    /// 12 bytes and one lock per actor, of which there are 16. Without it only those have one that
+    /// somebody asked for it.
+    pub fn list_all(mut self) -> Self {
+        self.list_all = true;
+        self
+    }
+
     /// Whether a stuck worker is replaced. Default: yes.
     pub fn watchdog(mut self, watchdog: bool) -> Self {
         self.watchdog = watchdog;
@@ -447,6 +462,7 @@ impl SystemBuilder {
             } else {
                 Clock::machine()
             },
+            list_all: self.list_all,
             watchdog: self.watchdog,
             on_event: self.on_event,
             around_worker: self.around_worker,
@@ -507,6 +523,8 @@ fn spawn_queued<A: Actor>(
         ActorRef::from_counted(Counted::adopt(cell))
     };
     prepare(cell);
+    // SAFETY: what this needs is what the caller has promised.
+    list(unsafe { core.as_ref() }, cell);
     worker::schedule(cell);
     actor
 }
@@ -522,6 +540,7 @@ fn spawn_here<A: Actor>(
     // SAFETY: S1, this is the first reference and it is counted.
     let actor = unsafe { ActorRef::from_counted(Counted::adopt(cell)) };
     prepare(cell);
+    list(worker.core(), cell);
     worker.depth.set(worker.depth.get() + 1);
     let outer = worker.inflight();
     // SAFETY: the cell is ours until it is released below.
@@ -533,6 +552,13 @@ fn spawn_here<A: Actor>(
         worker::schedule(cell);
     }
     actor
+}
+
+#[inline]
+fn list(core: &Core, cell: NonNull<Header>) {
+    if core.list_all {
+        core.pids.ensure(cell);
+    }
 }
 
 /// After the first poll of an `init` that ran on its spawner's stack.

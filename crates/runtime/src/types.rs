@@ -24,6 +24,8 @@ pub(crate) struct TypeTable {
     pub(crate) drop_state: unsafe fn(NonNull<Header>),
     /// Begins the user's `terminate`.
     pub(crate) terminate: unsafe fn(NonNull<Header>, &Worker, ExitReason) -> Ran,
+    /// Shows the user's state as text.
+    pub(crate) inspect: unsafe fn(NonNull<Header>) -> Option<String>,
     /// How an actor of this type is told of a child's end; set with its first child.
     pub(crate) child_exit: OnceLock<TellChildExit>,
     shards: Box<[Shard]>,
@@ -61,6 +63,7 @@ impl TypeTable {
             capacity: A::MAILBOX.capacity().unwrap_or(u32::MAX),
             drop_state: crate::cell::drop_state::<A>,
             terminate: crate::cell::end::begin_terminate::<A>,
+            inspect: crate::cell::inspect_state::<A>,
             child_exit: OnceLock::new(),
             shards: (0..=SEATS_MAX).map(|_| Shard::default()).collect(),
         }

@@ -275,7 +275,7 @@ fn discard(output: Result<Box<dyn Any + Send>, ExitReason>) {
 }
 
 fn report<E: Send + 'static>(id: &HandlerId, reason: &ExitReason, cx: &Context<EventManager<E>>) {
-    cx.system().emit(&Event::EventHandlerCrashed {
+    cx.system().emit(&Event::HandlerCrashed {
         manager: cx.pid(),
         handler: id.shared(),
         reason: reason.clone(),

@@ -1,88 +1,82 @@
 //! The strategy one_for_one: a child that ends concerns nobody but itself.
-//!
-//! Another strategy is another module with the same function; what they share (records, intensity,
-//! stopping) lies beside them.
 
-use vaxel_runtime::{ChildExit, Context, ExitReason};
+use std::time::Duration;
 
-use super::children::Phase;
+use vaxel_runtime::Context;
+
+use super::Supervisor;
 use super::info::{ChildChange, ChildId};
-use super::process::Supervisor;
-use super::{Restart, poll};
+use super::process::{Resume, TryAgain};
 
-/// An incarnation of a child has ended: start another, or let it go.
-pub(super) fn child_ended(
+/// Starts a child again in place, with the mail that waits, now or when its delay is over. Its
+/// supervisor does not wait for its `init`; should that fail, that is another end.
+pub(super) fn restart(
     supervisor: &mut Supervisor,
-    ChildExit {
-        tag, pid, reason, ..
-    }: ChildExit,
+    id: ChildId,
+    delay: Duration,
     cx: &mut Context<Supervisor>,
 ) {
-    let id = ChildId(tag);
-    // A child that was never taken in, because its name was taken, may still end.
-    let Some(record) = supervisor.children.record(id) else {
+    if delay.is_zero() {
+        start(supervisor, id, cx);
+    } else {
+        wait(supervisor, id, delay, cx);
+    }
+}
+
+/// Leaves a child down for a while.
+pub(super) fn wait(
+    supervisor: &mut Supervisor,
+    id: ChildId,
+    delay: Duration,
+    cx: &mut Context<Supervisor>,
+) {
+    let token = supervisor.token();
+    let Some(member) = supervisor.members.get_mut(id) else {
         return;
     };
-    let wanted = *record.phase == Phase::Live && wants_restart(record.policy.restart, &reason);
-    let failed_first_start =
-        *record.restarts == 0 && matches!(poll::now(record.child.started()), Some(Err(_)));
-    if !wanted || failed_first_start {
-        supervisor.publish(id, ChildChange::Ended { pid, reason }, cx);
-        supervisor.children.let_go(id);
-        return;
+    member.retry = Some(token);
+    let fault = member.fault.clone();
+    cx.send_after(delay, Resume { id, token });
+    if let Some((pid, reason)) = fault {
+        let change = ChildChange::Delayed { pid, reason, delay };
+        supervisor.publish(id, change, cx);
     }
-    if supervisor
-        .intensity
-        .is_exceeded_at(cx.system().now().since_start())
-    {
-        supervisor.publish(id, ChildChange::Ended { pid, reason }, cx);
-        supervisor.publish(id, ChildChange::IntensityExceeded, cx);
-        supervisor.children.let_go(id);
-        cx.stop_with(ExitReason::Shutdown);
-        return;
+}
+
+pub(super) fn start(supervisor: &mut Supervisor, id: ChildId, cx: &mut Context<Supervisor>) {
+    match supervisor.begin(id, cx) {
+        Ok(_) => started(supervisor, id, cx),
+        Err(_) => try_again(supervisor, id, cx),
     }
-    *record.restarts = record.restarts.saturating_add(1);
-    let restarts = *record.restarts;
-    record.child.restart();
-    supervisor.children.count_restart();
-    supervisor.publish(
-        id,
-        ChildChange::Restarted {
-            old: pid,
+}
+
+/// Counts and tells a restart.
+pub(super) fn started(supervisor: &mut Supervisor, id: ChildId, cx: &Context<Supervisor>) {
+    let restarts = supervisor.members.count_restart(id);
+    let fault = supervisor
+        .members
+        .get_mut(id)
+        .and_then(|member| member.fault.take());
+    if let Some((old, reason)) = fault {
+        let change = ChildChange::Restarted {
+            old,
             reason,
             restarts,
-        },
-        cx,
-    );
-}
-
-fn wants_restart(restart: Restart, reason: &ExitReason) -> bool {
-    match restart {
-        Restart::Permanent => true,
-        Restart::Transient => reason.is_abnormal(),
-        Restart::Temporary => false,
+        };
+        supervisor.publish(id, change, cx);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_abnormal_ends_bring_a_transient_child_back() {
-        let quiet = [
-            ExitReason::Normal,
-            ExitReason::Shutdown,
-            ExitReason::shutdown_with("deploy"),
-        ];
-        for reason in quiet {
-            assert!(wants_restart(Restart::Permanent, &reason));
-            assert!(!wants_restart(Restart::Transient, &reason));
-            assert!(!wants_restart(Restart::Temporary, &reason));
-        }
-        for reason in [ExitReason::Killed, ExitReason::error("disk full")] {
-            assert!(wants_restart(Restart::Transient, &reason));
-            assert!(!wants_restart(Restart::Temporary, &reason));
-        }
+/// A child could not be started: it is tried again, after whatever else waits for its supervisor,
+/// so that a stop gets through.
+pub(super) fn try_again(supervisor: &mut Supervisor, id: ChildId, cx: &mut Context<Supervisor>) {
+    let token = supervisor.token();
+    let Some(member) = supervisor.members.get_mut(id) else {
+        return;
+    };
+    member.retry = Some(token);
+    if cx.me().cast(TryAgain { id, token }).is_err() {
+        // Its own mailbox is full; a timer's message is exempt from the bound.
+        cx.send_after(Duration::from_millis(1), TryAgain { id, token });
     }
 }

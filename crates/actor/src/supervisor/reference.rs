@@ -1,18 +1,16 @@
-//! The typed reference to a supervisor.
+//! The typed reference to a supervisor of ordered children.
 
-use std::any::Any;
 use std::ops::Deref;
 
-use vaxel_runtime::{
-    Actor, ActorRef, CallError, ExitReason, Recipient, RegisterError, Started, System,
-};
+use vaxel_runtime::{Actor, ActorRef, CallError, Recipient, Started, System};
 
-use super::ChildSpec;
-use super::info::{ChildCounts, ChildEvent, ChildId, ChildInfo};
-use super::process::{
-    Begun, CountChildren, RestartChild, StartChild, Subscribe, Supervisor, TerminateChild,
-    WhichChildren,
+use super::info::{ChildCounts, ChildEvent, ChildInfo, ChildKey};
+use super::process::Supervisor;
+use super::requests::{
+    Begun, CountChildren, DeleteChild, FindChild, RestartChild, StartChild, Subscribe,
+    TerminateChild, WhichChildren,
 };
+use super::{ChildSpec, DeleteChildError, RestartChildError, StartChildError, TerminateChildError};
 use crate::call::call;
 
 /// A reference to a [`Supervisor`]: cheap to clone, valid across restarts.
@@ -20,18 +18,6 @@ use crate::call::call;
 /// It dereferences to the supervisor's `ActorRef`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SupervisorRef(ActorRef<Supervisor>);
-
-/// A child could not be added to a supervisor.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartChildError {
-    /// Its name could not be registered.
-    #[error("the child cannot be named")]
-    Name(#[from] RegisterError),
-    /// Its `init` failed; it is not kept.
-    #[error("the child failed to start: {0}")]
-    Init(ExitReason),
-}
 
 /// More children than this are never listed at once.
 pub const CHILDREN_LISTED_MAX: usize = 10_000;
@@ -42,23 +28,14 @@ impl SupervisorRef {
         System::current().whereis(name).map(SupervisorRef)
     }
 
-    pub(super) fn of<A: Actor>(actor: &ActorRef<A>) -> Option<Self> {
-        let actor: &dyn Any = actor;
-        actor
-            .downcast_ref::<ActorRef<Supervisor>>()
-            .cloned()
-            .map(SupervisorRef)
-    }
-
-    /// Adds a child, starts it, and waits for its `init`.
+    /// Adds a child after the others, starts it, and waits for its `init`.
     ///
-    /// The supervisor itself does not wait, so a slow `init` keeps nobody else waiting. Added
-    /// children are forgotten when they end for good. When the supervisor restarts it has only the
-    /// children it was built with.
+    /// The supervisor itself does not wait, so a slow `init` keeps nobody else waiting. When the
+    /// supervisor is restarted it has only the children that it was built with.
     ///
     /// # Errors
-    /// When the child's `init` fails (it is not kept, whatever its restart policy), when its name
-    /// is taken, or when the supervisor does not answer.
+    /// When the child's `init` fails (it is not kept, whatever its restart policy), when there is a
+    /// child of its name, when there are too many children, or when the supervisor does not answer.
     ///
     /// # Cancel safety
     /// Dropping the future gives up hearing of the start; the child may be there all the same.
@@ -67,36 +44,53 @@ impl SupervisorRef {
         spec: ChildSpec<A>,
     ) -> Result<ActorRef<A>, CallError<StartChildError>> {
         let begun = call::<Begun<A>, StartChildError, _, _>(&self.0, StartChild(spec)).await?;
-        begun.started.await.map_err(init_failed)?;
+        let started = begun.started.await;
+        started.map_err(|reason| CallError::Handler(StartChildError::Init(reason)))?;
         Ok(begun.actor)
     }
 
-    /// Stops a child and waits until it is gone. False: there is no such child.
-    ///
-    /// An added child is forgotten; one the supervisor was built with stays on record, stopped,
-    /// until [`restart_child`](Self::restart_child).
+    /// Stops a child and waits until it is gone. It stays on record, at rest, until
+    /// [`restart_child`](Self::restart_child) or [`delete_child`](Self::delete_child); a temporary
+    /// child is forgotten. One that is at rest already is no error.
     ///
     /// # Errors
-    /// When the supervisor does not answer, or ends meanwhile.
-    pub async fn terminate_child(&self, child: ChildId) -> Result<bool, CallError> {
-        match self.0.call(TerminateChild(child)).await? {
-            Some(gone) => gone.await.map(|()| true).map_err(|_| CallError::Closed),
-            None => Ok(false),
+    /// When there is no such child, when the supervisor does not answer, or ends meanwhile.
+    pub async fn terminate_child(
+        &self,
+        child: impl Into<ChildKey>,
+    ) -> Result<(), CallError<TerminateChildError>> {
+        let message = TerminateChild(child.into());
+        match call::<_, TerminateChildError, _, _>(&self.0, message).await? {
+            Some(gone) => gone.await.map_err(|_| CallError::Closed),
+            None => Ok(()),
         }
     }
 
-    /// Starts a child that is on record as stopped, at a new address, and waits for its `init`.
-    /// False: there is no such child.
+    /// Starts a child at rest, at a new address and under its name, and waits for its `init`.
     ///
     /// # Errors
-    /// As for [`start_child`](Self::start_child); the child stays on record.
-    pub async fn restart_child(&self, child: ChildId) -> Result<bool, CallError<StartChildError>> {
-        let message = RestartChild(child);
-        let begun = call::<Option<Started>, StartChildError, _, _>(&self.0, message).await?;
-        match begun {
-            Some(started) => started.await.map(|()| true).map_err(init_failed),
-            None => Ok(false),
-        }
+    /// When there is no such child, it runs, is being restarted, or fails to start, in which case
+    /// it stays at rest; or when the supervisor does not answer.
+    pub async fn restart_child(
+        &self,
+        child: impl Into<ChildKey>,
+    ) -> Result<(), CallError<RestartChildError>> {
+        let message = RestartChild(child.into());
+        let started = call::<Started, RestartChildError, _, _>(&self.0, message).await?;
+        let started = started.await;
+        started.map_err(|reason| CallError::Handler(RestartChildError::Init(reason)))
+    }
+
+    /// Takes a child at rest off the record.
+    ///
+    /// # Errors
+    /// When there is no such child, it runs or is being restarted, or when the supervisor does not
+    /// answer.
+    pub async fn delete_child(
+        &self,
+        child: impl Into<ChildKey>,
+    ) -> Result<(), CallError<DeleteChildError>> {
+        call::<(), DeleteChildError, _, _>(&self.0, DeleteChild(child.into())).await
     }
 
     /// How many children there are.
@@ -107,17 +101,21 @@ impl SupervisorRef {
         self.0.call(CountChildren).await
     }
 
-    /// The children: those the supervisor was built with in their order, then the others in none,
-    /// [`CHILDREN_LISTED_MAX`] at most.
+    /// The children in their order, [`CHILDREN_LISTED_MAX`] at most.
     ///
     /// # Errors
     /// When the supervisor does not answer.
     pub async fn which_children(&self) -> Result<Vec<ChildInfo>, CallError> {
-        self.0
-            .call(WhichChildren {
-                limit: CHILDREN_LISTED_MAX,
-            })
-            .await
+        let limit = CHILDREN_LISTED_MAX;
+        self.0.call(WhichChildren { limit }).await
+    }
+
+    /// One child with its spec: OTP's `get_childspec`, and where it is in its life.
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn child(&self, child: impl Into<ChildKey>) -> Result<Option<ChildInfo>, CallError> {
+        self.0.call(FindChild(child.into())).await
     }
 
     /// Has every later change among the children sent to `to`, which loses those that find its
@@ -128,10 +126,6 @@ impl SupervisorRef {
     pub async fn subscribe(&self, to: Recipient<ChildEvent>) -> Result<bool, CallError> {
         self.0.call(Subscribe(to)).await
     }
-}
-
-fn init_failed(reason: ExitReason) -> CallError<StartChildError> {
-    CallError::Handler(StartChildError::Init(reason))
 }
 
 impl Deref for SupervisorRef {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vaxel_runtime::{Actor, ActorRef, Child, ChildExit, Recipient, RegisterError, System};
+use vaxel_runtime::{
+    Actor, ActorRef, Child, ChildExit, ExitReason, Recipient, RegisterError, ReportContext, System,
+};
 
-use super::SupervisorRef;
+use super::{AnySupervisor, Backoff};
 use crate::durations::secs;
 
 /// When a child that has ended is started again.
@@ -18,6 +20,17 @@ pub enum Restart {
     Transient,
     /// Never.
     Temporary,
+}
+
+impl Restart {
+    /// Whether a child that ended by itself for this reason is started again.
+    pub(super) fn wants(self, reason: &ExitReason) -> bool {
+        match self {
+            Restart::Permanent => true,
+            Restart::Transient => reason.is_abnormal(),
+            Restart::Temporary => false,
+        }
+    }
 }
 
 /// How long a child may take to stop when its supervisor asks it to.
@@ -50,7 +63,6 @@ pub enum ChildKind {
 ///
 /// Made by the `child` function of an actor (`Counter::child(0)`) or by [`ChildSpec::new`]. Unless
 /// told otherwise a child is permanent, has five seconds to stop, and has no name.
-#[derive(Debug)]
 pub struct ChildSpec<A: Actor> {
     args: A::Args,
     copy: fn(&A::Args) -> A::Args,
@@ -58,15 +70,26 @@ pub struct ChildSpec<A: Actor> {
     /// a child need not remember it.
     spawn: Spawn<A>,
     name: Option<Arc<str>>,
+    /// Is shown each new address of the child before anything runs there.
+    on_launch: Option<OnLaunch<A>>,
     pub(super) policy: Policy,
 }
 
+pub(super) type OnLaunch<A> = Arc<dyn Fn(&ActorRef<A>) + Send + Sync>;
+
 type Spawn<A> = fn(
+    begin: Begin,
     system: &System,
     args: <A as Actor>::Args,
     parent: &Recipient<ChildExit>,
     tag: u64,
 ) -> (Child, ActorRef<A>);
+
+#[derive(Clone, Copy)]
+enum Begin {
+    AtOnce,
+    WhenTold,
+}
 
 /// The part of a spec that does not depend on the actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +98,39 @@ pub(crate) struct Policy {
     pub(crate) kind: ChildKind,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
+    pub(crate) significant: bool,
+    pub(crate) backoff: Option<Backoff>,
+}
+
+impl Policy {
+    /// Whether a child that was asked to stop has ended as it should, after OTP: `shutdown`, or
+    /// what a child that may end by itself may end with.
+    pub(super) fn is_orderly(&self, reason: &ExitReason) -> bool {
+        match reason {
+            ExitReason::Shutdown => true,
+            ExitReason::Normal | ExitReason::ShutdownWith(_) => self.restart != Restart::Permanent,
+            ExitReason::Killed => self.shutdown == Shutdown::Kill,
+            _ => false,
+        }
+    }
+
+    /// What is reported of an end, after OTP's `supervisor`: one that was asked for and went as
+    /// asked is not worth a report, nor is the good end of a child that may end.
+    pub(super) fn worth_reporting(
+        &self,
+        reason: &ExitReason,
+        was_asked: bool,
+        start_failed: bool,
+    ) -> Option<ReportContext> {
+        if was_asked {
+            return (!self.is_orderly(reason)).then_some(ReportContext::ShutdownError);
+        }
+        if start_failed {
+            return Some(ReportContext::StartError);
+        }
+        let unwelcome = self.restart == Restart::Permanent || reason.is_abnormal();
+        unwelcome.then_some(ReportContext::ChildTerminated)
+    }
 }
 
 impl<A: Actor> ChildSpec<A> {
@@ -86,15 +142,19 @@ impl<A: Actor> ChildSpec<A> {
         ChildSpec {
             args,
             copy: Clone::clone,
-            spawn: |system, args, parent, tag| {
-                system.spawn_child::<A>(move || args.clone(), parent, tag)
+            spawn: |begin, system, args, parent, tag| match begin {
+                Begin::AtOnce => system.spawn_child::<A>(move || args.clone(), parent, tag),
+                Begin::WhenTold => system.prepare_child::<A>(move || args.clone(), parent, tag),
             },
             name: None,
+            on_launch: None,
             policy: Policy {
                 actor: std::any::type_name::<A>(),
                 kind: ChildKind::Worker,
                 restart: Restart::Permanent,
                 shutdown: Shutdown::Limit(secs(5)),
+                significant: false,
+                backoff: None,
             },
         }
     }
@@ -140,24 +200,68 @@ impl<A: Actor> ChildSpec<A> {
         self
     }
 
+    /// Makes the child significant: when it ends by itself and is not started again, its supervisor
+    /// may shut down, as its [`AutoShutdown`](super::AutoShutdown) says.
+    ///
+    /// Only a transient or temporary child can be significant, and only under a supervisor that
+    /// shuts down by itself; the supervisor refuses to start otherwise.
+    pub fn significant(mut self) -> Self {
+        self.policy.significant = true;
+        self
+    }
+
+    /// Waits before each restart, longer each time; see [`Backoff`].
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.policy.backoff = Some(backoff);
+        self
+    }
+
+    pub(super) fn on_launch(mut self, seen: OnLaunch<A>) -> Self {
+        self.on_launch = Some(seen);
+        self
+    }
+
     pub(super) fn registered_name(&self) -> Option<&Arc<str>> {
         self.name.as_ref()
     }
 
-    /// Starts the child's cell and names it; `init` has not necessarily finished.
+    /// What it is called in reports and errors.
+    pub(super) fn label(&self) -> Arc<str> {
+        self.name
+            .clone()
+            .unwrap_or_else(|| self.policy.actor.into())
+    }
+
+    /// Makes the child's cell and names it. Nothing runs before [`Child::start`], and nothing has
+    /// run when the name is taken.
+    pub(super) fn prepare(
+        self,
+        system: &System,
+        parent: &Recipient<ChildExit>,
+        tag: u64,
+    ) -> Result<(Child, ActorRef<A>), RegisterError> {
+        let (child, actor) = (self.spawn)(Begin::WhenTold, system, self.args, parent, tag);
+        if let Some(name) = &self.name {
+            system.register(name, &actor)?;
+        }
+        if let Some(seen) = &self.on_launch {
+            seen(&actor);
+        }
+        Ok((child, actor))
+    }
+
+    /// Makes the child's cell, names it and starts it; `init` has not necessarily finished.
     pub(super) fn launch(
         self,
         system: &System,
         parent: &Recipient<ChildExit>,
         tag: u64,
     ) -> Result<(Child, ActorRef<A>), RegisterError> {
-        let ChildSpec {
-            args, spawn, name, ..
-        } = self;
-        let (child, actor) = spawn(system, args, parent, tag);
-        if let Some(name) = name {
-            system.register(&name, &actor)?;
+        if self.name.is_none() && self.on_launch.is_none() {
+            return Ok((self.spawn)(Begin::AtOnce, system, self.args, parent, tag));
         }
+        let (child, actor) = self.prepare(system, parent, tag)?;
+        child.start();
         Ok((child, actor))
     }
 }
@@ -169,18 +273,29 @@ impl<A: Actor> Clone for ChildSpec<A> {
             copy: self.copy,
             spawn: self.spawn,
             name: self.name.clone(),
+            on_launch: self.on_launch.clone(),
             policy: self.policy,
         }
     }
 }
 
-/// A spec whose actor type is no longer of interest: what a supervisor keeps of the children it
-/// was built with.
+impl<A: Actor> std::fmt::Debug for ChildSpec<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChildSpec")
+            .field("name", &self.name)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A spec whose actor type is no longer of interest: what a supervisor keeps on record.
 pub(super) trait AnySpec: Send {
     fn copy(&self) -> Box<dyn AnySpec>;
     fn name(&self) -> Option<&Arc<str>>;
+    fn label(&self) -> Arc<str>;
     fn policy(&self) -> Policy;
-    fn launch(
+    /// Nothing runs before [`Child::start`].
+    fn prepare(
         &self,
         system: &System,
         parent: &Recipient<ChildExit>,
@@ -191,7 +306,7 @@ pub(super) trait AnySpec: Send {
 pub(super) struct Launched {
     pub(super) child: Child,
     /// The child's own reference, if it is a supervisor.
-    pub(super) supervisor: Option<SupervisorRef>,
+    pub(super) supervisor: Option<AnySupervisor>,
 }
 
 impl<A: Actor> AnySpec for ChildSpec<A> {
@@ -203,20 +318,47 @@ impl<A: Actor> AnySpec for ChildSpec<A> {
         self.name.as_ref()
     }
 
+    fn label(&self) -> Arc<str> {
+        ChildSpec::label(self)
+    }
+
     fn policy(&self) -> Policy {
         self.policy
     }
 
-    fn launch(
+    fn prepare(
         &self,
         system: &System,
         parent: &Recipient<ChildExit>,
         tag: u64,
     ) -> Result<Launched, RegisterError> {
-        let (child, actor) = self.clone().launch(system, parent, tag)?;
+        let (child, actor) = self.clone().prepare(system, parent, tag)?;
         Ok(Launched {
             child,
-            supervisor: SupervisorRef::of(&actor),
+            supervisor: AnySupervisor::of(&actor),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_abnormal_ends_bring_a_transient_child_back() {
+        let quiet = [
+            ExitReason::Normal,
+            ExitReason::Shutdown,
+            ExitReason::shutdown_with("deploy"),
+        ];
+        for reason in quiet {
+            assert!(Restart::Permanent.wants(&reason));
+            assert!(!Restart::Transient.wants(&reason));
+            assert!(!Restart::Temporary.wants(&reason));
+        }
+        for reason in [ExitReason::Killed, ExitReason::error("disk full")] {
+            assert!(Restart::Transient.wants(&reason));
+            assert!(!Restart::Temporary.wants(&reason));
+        }
     }
 }

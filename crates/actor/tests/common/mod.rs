@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod worker;
+
 use std::future::Future;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;

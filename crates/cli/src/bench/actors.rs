@@ -6,6 +6,7 @@
 //! written ([`peer`]). Other programs take part with `--peer NAME=COMMAND`: they are asked for a
 //! row as [`vaxel_bench_rows`] says and measured in the same turns.
 
+mod alive;
 mod ours;
 mod peer;
 mod run;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use clap::Args;
 use vaxel_bench_rows::{Asked, Case, Plan};
 
+use crate::bench::report::Report;
 use side::{Outsider, Within};
 
 /// Our actors beside plain tokio tasks: memory, spawning, messages, calls, crashes, spinners.
@@ -45,6 +47,13 @@ pub(crate) struct ActorsArgs {
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
     peers: Vec<Outsider>,
 
+    /// Holds so many actors at once, each of which has answered a call, instead of the rows; the
+    /// largest number of processes of a BEAM unless told otherwise.
+    #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "134217728")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(conflicts_with = "cases")]
+    alive: Option<u64>,
+
     /// Prints one JSON object a line.
     #[arg(long)]
     json: bool,
@@ -65,6 +74,12 @@ pub(crate) fn run(args: &ActorsArgs) -> anyhow::Result<()> {
         workers: args.workers.map_or_else(cores, |workers| workers as usize),
         scale_down: args.scale_down,
     };
+    if let Some(count) = args.alive {
+        let mut report = Report::stdout("actors", args.json);
+        report.heading(&format!("actors alive at once, {} workers", plan.workers))?;
+        alive::run(count, &plan, &mut report)?;
+        return report.finish();
+    }
     let Some(side) = args.within else {
         return run::all(args, &plan);
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::value::to_raw_value;
 use vaxel::prelude::*;
-use vaxel::supervisor::{ChildEvent, ChildInfo, ChildKind, ChildState, SupervisorRef};
+use vaxel::supervisor::{AnySupervisor, ChildEvent, ChildInfo, ChildKind, ChildState};
 use vaxel::{Broadcast, CallError};
 
 use super::exchange::{self, Crash};
@@ -117,7 +117,8 @@ impl Board {
     }
 
     async fn tree(&self, running: &Running, cx: &Context<Self>) -> Result<Tree, CallError> {
-        self.watch(exchange::ROOT, &running.supervisor, cx).await?;
+        let root = running.supervisor.clone().into();
+        self.watch(exchange::ROOT, &root, cx).await?;
         let mut children = Vec::new();
         for child in running.supervisor.which_children().await? {
             children.push(self.group(child, cx).await?);
@@ -171,7 +172,7 @@ impl Board {
     async fn watch(
         &self,
         name: &'static str,
-        supervisor: &SupervisorRef,
+        supervisor: &AnySupervisor,
         cx: &Context<Self>,
     ) -> Result<(), CallError> {
         let pid = supervisor.pid();

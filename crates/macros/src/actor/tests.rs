@@ -261,6 +261,9 @@ fn options_set_the_mailbox_and_the_root() {
     let bounded = written("mailbox = 256, crate = ours::place", counter());
     let actor = bounded.implementation("ours::place::__macro::Actor for Counter");
     assert_has(actor, "= ours::place::__macro::Mailbox::bounded(256);");
+    let shown = written("debug = true", counter());
+    let actor = shown.implementation("::vaxel::__macro::Actor for Counter");
+    assert_has(actor, "fn inspect(&self)");
     let policy = written("mailbox = MAIL", counter());
     let actor = policy.implementation("::vaxel::__macro::Actor for Counter");
     assert_has(actor, "const MAILBOX: ::vaxel::__macro::Mailbox = MAIL;");
@@ -454,7 +457,7 @@ fn all_mistakes_are_reported_at_once() {
     let option = errors("inbox = 5", counter());
     assert_eq!(
         option,
-        ["unknown option `inbox`: expected `mailbox` or `crate`"]
+        ["unknown option `inbox`: expected `mailbox`, `debug` or `crate`"]
     );
 }
 

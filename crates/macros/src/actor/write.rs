@@ -33,7 +33,7 @@ pub(crate) fn all(options: &Options, block: &Block) -> TokenStream {
     };
     let reference = writer.reference_type();
     let hidden = [
-        writer.actor(options.mailbox.as_ref()),
+        writer.actor(options),
         writer.messages(),
         writer.reference_impls(),
         writer.spawn(),
@@ -60,12 +60,19 @@ impl Writer<'_> {
     }
 
     /// `impl Actor for …`.
-    fn actor(&self, mailbox: Option<&Expr>) -> TokenStream {
+    fn actor(&self, options: &Options) -> TokenStream {
         let Writer { block, support, .. } = self;
         let (impl_generics, _, where_clause) = self.generics();
         let self_type = &block.self_type;
         let arguments = self.arguments_type();
-        let mailbox = mailbox.map(|mailbox| {
+        let inspect = options.debug.then(|| {
+            quote! {
+                fn inspect(&self) -> ::std::option::Option<::std::string::String> {
+                    ::std::option::Option::Some(::std::format!("{self:#?}"))
+                }
+            }
+        });
+        let mailbox = options.mailbox.as_ref().map(|mailbox| {
             let value = match mailbox {
                 Expr::Lit(count) => quote!(#support::Mailbox::bounded(#count)),
                 policy => policy.to_token_stream(),
@@ -84,6 +91,7 @@ impl Writer<'_> {
                 #mailbox
                 #init
                 #terminate
+                #inspect
             }
         }
     }

@@ -13,8 +13,8 @@ use super::supervision::OfCell;
 use super::turn::{Turn, reverse};
 use super::word::Released;
 use super::{
-    ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, Phase, RESTART, TRAPS,
-    VACANT,
+    ABANDONED, ActorCell, CLOSE, Counted, FINISH, Header, KILL, NAMED, PAUSED, Phase, RESTART,
+    TRACED, TRAPS, VACANT,
 };
 use crate::child::ChildExit;
 use crate::types::Count;
@@ -72,8 +72,12 @@ pub(crate) unsafe fn begin_init<A: Actor>(
     }
 }
 
-/// `terminate` is done; the turn goes on to the end.
-struct TerminateDone(Arc<ExitReason>);
+/// The reason for which most actors end; `terminate` borrows it from here.
+static NORMAL: ExitReason = ExitReason::Normal;
+
+/// `terminate` is done; the turn goes on to the end. Keeps the reason that `terminate` borrows if
+/// it is an uncommon one.
+struct TerminateDone(Option<Arc<ExitReason>>);
 
 impl Completion<()> for TerminateDone {
     unsafe fn complete(self, cell: NonNull<Header>, (): ()) {
@@ -95,12 +99,12 @@ pub(crate) unsafe fn begin_terminate<A: Actor>(
     worker: &Worker,
     reason: ExitReason,
 ) -> Ran {
-    let reason = Arc::new(reason);
-    let borrowed = Arc::as_ptr(&reason);
-    // SAFETY: owner, S3; the completion keeps the reason alive, and a block drops its future before
-    // it gives the completion up.
+    let kept = (reason != ExitReason::Normal).then(|| Arc::new(reason));
+    let borrowed = kept.as_ref().map_or(&raw const NORMAL, Arc::as_ptr);
+    // SAFETY: owner, S3; the completion keeps the reason alive unless it is a static, and a block
+    // drops its future before it gives the completion up.
     unsafe {
-        drive::<A, _, _>(cell, worker, TerminateDone(reason), |cell, cx| {
+        drive::<A, _, _>(cell, worker, TerminateDone(kept), |cell, cx| {
             A::terminate(state_of(cell), &*borrowed, cx)
         })
     }
@@ -157,8 +161,9 @@ pub(crate) unsafe fn end_incarnation(
     header.phase.set(Phase::Vacant);
     super::out_of_turn::give_back(header);
     header.flags.set(0);
-    if header.signals.load(Acquire) & TRAPS != 0 {
-        header.signals.fetch_and(!TRAPS, AcqRel);
+    let of_incarnation = TRAPS | PAUSED | TRACED;
+    if header.signals.load(Acquire) & of_incarnation != 0 {
+        header.signals.fetch_and(!of_incarnation, AcqRel);
     }
     if let Some(side) = header.side() {
         side.exit = None;

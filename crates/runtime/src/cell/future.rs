@@ -46,6 +46,8 @@ struct BlockOperations {
     /// Drops the future and tells whoever waits; the memory stays.
     abandon: unsafe fn(NonNull<Block>, &ExitReason),
     layout: Layout,
+    /// The Rust path of the future.
+    name: fn() -> &'static str,
 }
 
 #[repr(C)]
@@ -152,6 +154,7 @@ impl<A: Actor, F: Future, D: Completion<F::Output>> Typed<A, F, D> {
         poll: poll_typed::<A, F, D>,
         abandon: abandon_typed::<A, F, D>,
         layout: Self::LAYOUT,
+        name: std::any::type_name::<F>,
     };
 }
 
@@ -282,6 +285,15 @@ unsafe fn abandon_typed<A: Actor, F: Future, D: Completion<F::Output>>(
 pub(crate) unsafe fn poll(cell: NonNull<Header>, block: NonNull<Block>) -> Ran {
     // SAFETY: what this needs is what the caller has promised.
     unsafe { (block.as_ref().operations.poll)(cell, block) }
+}
+
+/// The Rust path of an attached future.
+///
+/// # Safety
+/// Owner only; the block is attached to the cell.
+pub(crate) unsafe fn name(block: NonNull<Block>) -> &'static str {
+    // SAFETY: what this needs is what the caller has promised.
+    (unsafe { block.as_ref() }.operations.name)()
 }
 
 /// Gives back the memory of a future that is over.

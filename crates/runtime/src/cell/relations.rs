@@ -12,6 +12,7 @@ use super::signal::{self, Signal};
 use super::{Counted, Header};
 use crate::cell::future::Ran;
 use crate::exit_watch::ExitSlot;
+use crate::inspect::Trace;
 use crate::sync::fault;
 use crate::system::core::Core;
 use crate::worker::Worker;
@@ -41,6 +42,8 @@ pub(crate) struct Relations {
     pub(crate) deliver: Option<Deliver>,
     /// Mail that does not wait its turn.
     pub(crate) out_of_turn: Option<Box<OutOfTurn>>,
+    /// Where the messages of this incarnation are noted.
+    pub(crate) trace: Option<Arc<Trace>>,
 }
 
 impl Relations {
@@ -83,6 +86,14 @@ impl Watcher {
                     tell(&watcher, down);
                 }
             }
+        }
+    }
+
+    /// Who watches, if it is an actor.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        match self {
+            Self::Actor { pid, .. } => Some(*pid),
+            Self::Future(_) => None,
         }
     }
 
@@ -153,6 +164,10 @@ impl<V> ById<V> {
             self.entries.retain(|entry| entry.1.is_some());
         }
         Some(value)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.entries.iter().filter_map(|entry| entry.1.as_ref())
     }
 
     fn retain(&mut self, keep: impl Fn(&V) -> bool) {
@@ -283,6 +298,13 @@ impl Links {
             Some(Link::Unlinking(_)) | None => return false,
         }
         true
+    }
+
+    /// Who is linked.
+    pub(crate) fn linked(&self) -> impl Iterator<Item = Pid> {
+        let few = self.few.iter().map(|(pid, link)| (pid, link));
+        let all = few.chain(&self.many);
+        all.filter_map(|(pid, link)| matches!(link, Link::Linked { .. }).then_some(*pid))
     }
 
     fn into_iter(self) -> impl Iterator<Item = (Pid, Link)> {

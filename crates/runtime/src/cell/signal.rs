@@ -26,7 +26,8 @@ use super::future::Ran;
 use super::node::{Node, Operations};
 use super::relations::Watcher;
 use super::turn::reverse;
-use super::{Counted, Header, KILL, LOOK, TRAPS, VACANT};
+use super::{Counted, Header, KILL, LOOK, Phase, TRAPS, VACANT};
+use crate::inspect::Ask;
 use crate::sync::{AtomicU16, fault, fence};
 use crate::system::core::Core;
 use crate::worker::Worker;
@@ -56,6 +57,8 @@ pub(crate) enum Signal {
         id: u64,
     },
     Exit(ExitSignal),
+    /// Inspection.
+    Ask(Ask),
 }
 
 pub(crate) struct ExitSignal {
@@ -137,6 +140,12 @@ fn sees_vacant(signals: &AtomicU16) -> bool {
     signals.load(Relaxed) & VACANT != 0
 }
 
+/// Asks an incarnation of this actor, ahead of what waits in its mailbox.
+pub(crate) fn ask(to: &Counted, target: Pid, signal: Signal) {
+    send(to, target, signal);
+    to.signal(LOOK);
+}
+
 /// Sends a signal to whoever has that pid.
 pub(crate) fn send_to(core: &Core, target: Pid, signal: Signal) {
     match core.pids.find(target) {
@@ -189,13 +198,24 @@ fn fail(signal: Signal, core: &Core, target: Pid, reason: &ExitReason) {
             let known = Signal::Unlinked { from: target, id };
             send_to(core, from, known);
         }
+        Signal::Ask(ask) => ask.fail(),
         Signal::Unwatch(_) | Signal::Unlinked { .. } | Signal::Exit(_) => {}
     }
 }
 
-/// Acts on a signal that was meant for this incarnation. Owner only (S2).
-fn receive(header: &Header, me: Pid, signal: Signal) -> Received {
+/// Acts on a signal that was meant for this incarnation.
+///
+/// # Safety
+/// Owner only; no handler is suspended if it is a question about the state.
+unsafe fn receive(cell: NonNull<Header>, me: Pid, signal: Signal) -> Received {
+    // SAFETY: S2, we own the cell.
+    let header = unsafe { cell.as_ref() };
     let core = header.table().core();
+    if let Signal::Ask(ask) = signal {
+        // SAFETY: what this needs is what the caller has promised.
+        unsafe { ask.answer(cell, me) };
+        return Received::Nothing;
+    }
     let relations = header.side_or_new().relations();
     match signal {
         Signal::Watch(id, watcher) => relations.watchers.add(id, watcher),
@@ -221,6 +241,7 @@ fn receive(header: &Header, me: Pid, signal: Signal) -> Received {
                 return Received::End(reason);
             }
         }
+        Signal::Ask(_) => {}
     }
     Received::Nothing
 }
@@ -238,7 +259,8 @@ unsafe fn run_signal(cell: NonNull<Header>, node: NonNull<Node>, worker: &Worker
         fail(signal, core, node.target, &ExitReason::NoProcess);
         return Ran::Ready;
     }
-    match receive(header, node.target, signal) {
+    // SAFETY: owner, and no handler is suspended while mail is handled.
+    match unsafe { receive(cell, node.target, signal) } {
         Received::Nothing => Ran::Ready,
         Received::End(reason) => {
             header.end_now(reason);
@@ -287,6 +309,29 @@ fn waiting(header: &Header) -> Vec<NonNull<SignalNode>> {
     }
 }
 
+/// Whether this is a signal that has been looked at. The caller owns the node (S4).
+pub(crate) fn is_spent(node: NonNull<Node>) -> bool {
+    // SAFETY: S4, and only signal nodes have these operations.
+    unsafe {
+        std::ptr::eq(node.as_ref().operations, &raw const OPERATIONS)
+            && node.cast::<SignalNode>().as_ref().signal.is_none()
+    }
+}
+
+/// How many messages wait, those not counted against the bound and those in the batch included;
+/// signals are none. Owner only.
+pub(crate) fn messages_waiting(header: &Header) -> usize {
+    waiting(header);
+    let first = NonNull::new(header.local.get());
+    // SAFETY: the mail has just been taken over and is ours (S4).
+    let next = |node: &NonNull<Node>| NonNull::new(unsafe { node.as_ref() }.next);
+    let all = std::iter::successors(first, next);
+    // SAFETY: as above, ours (S4).
+    let operations = |node: NonNull<Node>| unsafe { node.as_ref() }.operations;
+    all.filter(|node| !std::ptr::eq(operations(*node), &raw const OPERATIONS))
+        .count()
+}
+
 /// Looks for exits ahead of the messages before them. `Some`: the incarnation ends with it.
 ///
 /// # Safety
@@ -296,19 +341,23 @@ pub(crate) unsafe fn look(cell: NonNull<Header>) -> Option<ExitReason> {
     let header = unsafe { cell.as_ref() };
     let me = header.table().core().pids.of(cell)?;
     let traps = header.signals.load(Relaxed) & TRAPS != 0;
+    let awaits = header.side().is_some_and(|side| !side.future.is_null());
+    let has_state = header.phase.get() == Phase::Running && !awaits;
     for mut node in waiting(header) {
         // SAFETY: the node is in our mail and ours (S4); nobody else looks at it.
         let node = unsafe { node.as_mut() };
         let acts = match &node.signal {
             Some(Signal::Exit(exit)) => exit.is_kill() || !traps && !exit.trapped,
             Some(Signal::Link { .. } | Signal::Unlink { .. } | Signal::Unlinked { .. }) => !traps,
+            Some(Signal::Ask(ask)) => has_state || !ask.needs_state(),
             _ => false,
         };
         if !acts || node.target != me {
             continue;
         }
         if let Some(signal) = node.signal.take()
-            && let Received::End(reason) = receive(header, me, signal)
+            // SAFETY: owner; what needs the state waits while a handler has it.
+            && let Received::End(reason) = unsafe { receive(cell, me, signal) }
         {
             return Some(reason);
         }

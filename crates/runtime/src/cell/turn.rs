@@ -6,7 +6,9 @@ use super::node::Node;
 use super::out_of_turn;
 use super::signal;
 use super::word::Released;
-use super::{CLOSE, FAIL_MAIL, FINISH, Header, KILL, LOOK, Phase, RESTART, SHUTDOWN, STOP};
+use super::{
+    CLOSE, FAIL_MAIL, FINISH, Header, KILL, LOOK, PAUSED, Phase, RESTART, SHUTDOWN, STOP, TRACED,
+};
 use crate::ExitReason;
 use crate::types::Count;
 use crate::worker::Worker;
@@ -18,7 +20,7 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 pub(crate) const BUDGET: u32 = 64;
 
 /// What somebody may ask for between two messages.
-const REQUESTS: u16 = SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL | LOOK;
+const REQUESTS: u16 = PAUSED | SHUTDOWN | KILL | RESTART | CLOSE | FAIL_MAIL | LOOK;
 
 /// What the worker does with the cell after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +78,10 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
         budget -= 1;
     }
     let limit = budget;
+    let mut tallied = budget;
     let turn = loop {
-        if header.signals.load(Relaxed) & REQUESTS != 0 {
+        let set = header.signals.load(Relaxed);
+        if set & REQUESTS != 0 {
             // SAFETY: S2, we own the cell.
             if let Some(turn) = unsafe { signals(cell, worker) } {
                 break turn;
@@ -86,11 +90,13 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
         if header.flags.get() != 0 {
             out_of_turn::splice(header);
             if header.flags.get() != 0 {
+                tally(header, &mut tallied, budget);
                 // SAFETY: S2, we own the cell.
                 break unsafe { stop(cell, worker) };
             }
         }
-        if header.phase.get() == Phase::Vacant {
+        if header.phase.get() == Phase::Vacant || set & REQUESTS != 0 && is_paused(header) {
+            tally(header, &mut tallied, budget);
             // A signal that came while we looked is looked at, or the cell would be woken for ever.
             if header.word.begin_poll() {
                 continue;
@@ -100,31 +106,65 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
         let Some(node) = next(header) else {
             if header.word.no_references() {
                 header.request_stop(ExitReason::Normal);
-            } else if header.word.release() == Released::Idle {
+                continue;
+            }
+            tally(header, &mut tallied, budget);
+            if header.word.release() == Released::Idle {
                 break Turn::Done;
             }
             continue;
         };
         if budget == 0 || budget < BUDGET && worker.is_hurried() {
             header.local.set(node.as_ptr());
+            tally(header, &mut tallied, budget);
             break Turn::Requeue;
         }
         budget -= 1;
-        // SAFETY: S4: the node is ours and is consumed by `run`.
-        let ran = unsafe {
-            let Node { next, operations } = *node.as_ptr();
-            header.local.set(next);
-            worker.begin_message(header, operations);
-            let ran = (operations.run)(cell, node, worker);
-            worker.end_message();
-            ran
-        };
+        // SAFETY: S2, we own the cell, and the node is ours (S4).
+        let ran = unsafe { begin(cell, node, worker, set) };
         if ran == Ran::Pending {
+            tally(header, &mut tallied, budget);
             break suspend(header);
         }
     };
     worker.count_messages(limit - budget);
     turn
+}
+
+/// Begins a message.
+///
+/// # Safety
+/// Owner only; the node is the owner's (S4).
+#[inline]
+unsafe fn begin(cell: NonNull<Header>, node: NonNull<Node>, worker: &Worker, set: u16) -> Ran {
+    // SAFETY: what this needs is what the caller has promised; the node is consumed by `run`.
+    unsafe {
+        let header = cell.as_ref();
+        let Node { next, operations } = *node.as_ptr();
+        header.local.set(next);
+        if set & TRACED != 0 {
+            crate::inspect::note(header, node);
+        }
+        worker.begin_message(header, operations);
+        let ran = (operations.run)(cell, node, worker);
+        worker.end_message();
+        ran
+    }
+}
+
+/// Counts the messages of this turn so far, before the cell may be given up.
+#[inline]
+fn tally(header: &Header, tallied: &mut u32, budget: u32) {
+    let handled = header.handled.load(Relaxed).wrapping_add(*tallied - budget);
+    header.handled.store(handled, Relaxed);
+    *tallied = budget;
+}
+
+/// Whether the actor was suspended from outside. One that nobody can let go on goes on.
+fn is_paused(header: &Header) -> bool {
+    header.signals.load(Relaxed) & PAUSED != 0
+        && header.phase.get() == Phase::Running
+        && !header.word.no_references()
 }
 
 /// The next message in order: from the batch already taken, else a new batch. Owner only.
@@ -244,7 +284,8 @@ unsafe fn signals(cell: NonNull<Header>, worker: &Worker) -> Option<Turn> {
         }
         return None;
     }
-    if set & LOOK != 0
+    // A paused actor looks each time: a handler that awaited may have kept something back.
+    if set & (LOOK | PAUSED) != 0
         // SAFETY: owner, and an incarnation lives.
         && let Some(reason) = unsafe { signal::look(cell) }
     {

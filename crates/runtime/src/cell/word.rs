@@ -308,6 +308,12 @@ impl StateWord {
         }
     }
 
+    /// For a look from outside: whether somebody owns the cell, and whether that is its suspension.
+    pub(crate) fn activity(&self) -> (bool, bool) {
+        let word = self.0.load(Relaxed);
+        (word & SCHED != 0, word & SUSP != 0)
+    }
+
     pub(crate) fn is_dead(&self) -> bool {
         self.0.load(Acquire) & DEAD != 0
     }

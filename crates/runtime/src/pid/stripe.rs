@@ -121,6 +121,11 @@ impl Stripe {
         *slot = None;
     }
 
+    /// No entry has this index or a greater one.
+    pub(super) fn end(&self) -> u32 {
+        (self.chunks.len() * CHUNK) as u32
+    }
+
     pub(super) fn used(&self) -> usize {
         self.used
     }

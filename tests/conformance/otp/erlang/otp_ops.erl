@@ -20,7 +20,10 @@ op(["send", To | Words]) ->
     end;
 op(["cast", To | Words]) -> gen_server:cast(otp_world:target(To), {run, Words});
 op(["call", To | Words]) -> call(To, Words);
-op(["ping", To]) -> call(To, ["reply", "pong"]);
+op(["keep", To]) -> put({kept, To}, otp_world:pid(To));
+op(["flood", To, N]) ->
+    [otp_world:target(To) ! {flood} || _ <- lists:seq(1, list_to_integer(N))],
+    ?note(["flood ", To, ": all accepted"]);
 
 %% Ending.
 op(["exit", Reason]) -> exit(otp_world:parse_reason(Reason));
@@ -176,6 +179,7 @@ message({'EXIT', Who, Reason}) ->
     ?note(["exit ", otp_world:name(Who), " ", otp_world:reason(Reason)]);
 message({gen_event_EXIT, {otp_handler, Handler}, Reason}) ->
     ?note(["handler_exit ", atom_to_list(Handler), " ", left(Reason)]);
+message({flood}) -> ok;
 message(_) -> ?note("stray").
 
 left({'EXIT', Reason}) -> otp_world:reason(Reason);

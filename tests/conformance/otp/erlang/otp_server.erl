@@ -66,6 +66,8 @@ handle_call({run, ["put", Value]}, _, _) ->
     {reply, "ok", Value};
 handle_call({run, ["get"]}, _, State) ->
     {reply, case State of [] -> "empty"; _ -> State end, State};
+handle_call({run, ["forget"]}, _, State) ->
+    {noreply, State};
 handle_call({run, ["hold"]}, From, State) ->
     put(held, From),
     {noreply, State};

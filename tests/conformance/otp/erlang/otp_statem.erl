@@ -107,7 +107,9 @@ action(["timeout", Name, "cancel"], _) -> {{timeout, Name}, cancel};
 action(["timeout", Name, "update", Text], _) -> {{timeout, Name}, update, Text};
 action(["timeout", Name, Ms, Text], _) -> {{timeout, Name}, list_to_integer(Ms), Text}.
 
-terminate({{crash, _}, [_ | _]}, _, _) -> ok; % As for otp_server.
+%% As for otp_server.
+terminate({crash, _}, _, _) -> ok;
+terminate({{crash, _}, [_ | _]}, _, _) -> ok;
 terminate(Reason, State, _) ->
     otp_world:note("tree", [otp_world:me(), " terminate ", otp_world:reason(Reason), " in ", State]).
 

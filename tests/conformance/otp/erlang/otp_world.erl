@@ -67,8 +67,10 @@ name({Registered, _Node}) ->
     "@" ++ Name;
 name(Other) -> text(Other).
 
-%% A process by its name in the scenario, or by the name it registered: @name.
+%% A process by its name in the scenario, by the name it registered (@name), or by what the caller
+%% has kept of it (=name).
 target("@" ++ Name) -> global_name(Name);
+target("=" ++ Name) -> get({kept, Name});
 target(Name) -> pid(Name).
 
 %% Registered names are one table for all scenarios that run at the same time.

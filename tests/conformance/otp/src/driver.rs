@@ -6,7 +6,10 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use vaxel_actor::state_machine::StateMachine as _;
+
 use crate::entry::Entry;
+use crate::machine::{Scripted, Table};
 use crate::process::{Birth, Do, Process, number};
 use crate::scenario::Scenario;
 use crate::tree::{self, Tree};
@@ -128,18 +131,7 @@ impl Driver {
                 let result = self.started(name);
                 self.note(format!("start {name}: {result}"));
             }
-            ["sup", name, ..] => {
-                let tree = Tree {
-                    strategy: words[2..].to_vec(),
-                    children: Vec::new(),
-                };
-                world.state().trees.insert((*name).to_owned(), tree);
-            }
-            ["child", sup, ..] => {
-                if let Some(tree) = world.state().trees.get_mut(*sup) {
-                    tree.children.push(words[2..].to_vec());
-                }
-            }
+            ["sup" | "child" | "statem" | "on", ..] => self.describe(words),
             ["start", name] => self.start(name),
             ["pause", ms] => self.pause(Duration::from_millis(number(ms).into())),
             ["ended", name] => self.ended(name),
@@ -170,9 +162,39 @@ impl Driver {
                 let answer = self.ask(op, sup, &words[2..]);
                 self.note(format!("{op} {sup} {child}: {answer}"));
             }
-            ["statem" | "on" | "manager", ..] => world.unsupported(words),
+            ["manager", ..] => world.unsupported(words),
             [name, ..] => self.tell(name, words),
             [] => {}
+        }
+    }
+
+    /// Takes note of what is started later.
+    fn describe(&self, words: &[String]) {
+        let mut state = self.world.state();
+        let list: Vec<&str> = words.iter().map(String::as_str).collect();
+        match list.as_slice() {
+            ["sup", name, ..] => {
+                let tree = Tree {
+                    strategy: words[2..].to_vec(),
+                    children: Vec::new(),
+                };
+                state.trees.insert((*name).to_owned(), tree);
+            }
+            ["child", sup, ..] => {
+                if let Some(tree) = state.trees.get_mut(*sup) {
+                    tree.children.push(words[2..].to_vec());
+                }
+            }
+            ["statem", name, ..] => {
+                let table = Table::new(&words[2..]);
+                state.machines.insert((*name).to_owned(), table);
+            }
+            ["on", name, ..] => {
+                if let Some(table) = state.machines.get_mut(*name) {
+                    table.add(&words[2..]);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -183,6 +205,12 @@ impl Driver {
     }
 
     fn start(&self, name: &str) {
+        if self.world.state().machines.contains_key(name) {
+            let args = (self.world.clone(), name.to_owned());
+            Scripted::spawn_in(&self.world.system, args);
+            let result = self.started(name);
+            return self.note(format!("start {name}: {result}"));
+        }
         let (world, of) = (self.world.clone(), name.to_owned());
         let result = self.block_on(async move { tree::start(&world, &of).await });
         let result = result.unwrap_or_else(|| "stuck".to_owned());
@@ -199,9 +227,10 @@ impl Driver {
         let Some(Entry::Supervisor(supervisor)) = self.world.entry(sup) else {
             return " no supervisor".to_owned();
         };
-        let (world, op, child) = (self.world.clone(), op.to_owned(), child.to_vec());
+        let (world, op, of) = (self.world.clone(), op.to_owned(), sup.to_owned());
+        let child = child.to_vec();
         let answer =
-            self.block_on(async move { tree::ask(&world, &op, &supervisor, &child).await });
+            self.block_on(async move { tree::ask(&world, &op, &of, &supervisor, &child).await });
         answer.unwrap_or_else(|| " stuck".to_owned())
     }
 

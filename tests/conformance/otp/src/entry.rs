@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use vaxel_actor::{ActorRef, AnyRef, SupervisorRef};
+use vaxel_actor::state_machine::MachineRef;
+use vaxel_actor::supervisor::AnySupervisor;
+use vaxel_actor::{ActorRef, AnyRef};
 
+use crate::machine::{Event, Scripted};
 use crate::process::{Ask, Process, Run, Text};
 use crate::reason;
 
@@ -11,13 +14,15 @@ use crate::reason;
 #[derive(Clone)]
 pub(crate) enum Entry {
     Process(ActorRef<Process>),
-    Supervisor(SupervisorRef),
+    Machine(MachineRef<Scripted>),
+    Supervisor(AnySupervisor),
 }
 
 impl Entry {
     pub(crate) fn any(&self) -> AnyRef {
         match self {
             Entry::Process(actor) => actor.erase(),
+            Entry::Machine(actor) => actor.erase(),
             Entry::Supervisor(supervisor) => supervisor.erase(),
         }
     }
@@ -26,6 +31,7 @@ impl Entry {
     pub(crate) fn send(&self, text: String) -> bool {
         match self {
             Entry::Process(actor) => actor.cast(Text(text)).is_ok(),
+            Entry::Machine(actor) => actor.cast(Text(text)).is_ok(),
             Entry::Supervisor(_) => self.any().is_alive(),
         }
     }
@@ -34,6 +40,7 @@ impl Entry {
         // A cast to who has ended is lost.
         match self {
             Entry::Process(actor) => _ = actor.cast(Run::cast(words)),
+            Entry::Machine(actor) => _ = actor.cast(Run::cast(words)),
             Entry::Supervisor(_) => {}
         }
     }
@@ -41,10 +48,17 @@ impl Entry {
     /// Asks, and writes down what became of it.
     pub(crate) async fn call(self, words: Vec<String>, limit: Duration) -> String {
         match self {
-            Entry::Process(actor) => match actor.call(Ask(words)).timeout(limit).await {
-                Ok(answer) => answer,
-                Err(error) => reason::of_call(&error),
-            },
+            Entry::Process(actor) => {
+                let asked = actor.call_with(move |to| Ask(words, to)).timeout(limit);
+                asked.await.unwrap_or_else(|error| reason::of_call(&error))
+            }
+            Entry::Machine(actor) => {
+                let text = words.join(" ");
+                let asked = actor
+                    .call_with(move |to| Event::Call(text, to))
+                    .timeout(limit);
+                asked.await.unwrap_or_else(|error| reason::of_call(&error))
+            }
             Entry::Supervisor(_) => "exit:unsupported".to_owned(),
         }
     }

@@ -32,6 +32,8 @@ enum Verdict {
     Survived,
     /// There is no fault for it.
     Unplanted,
+    /// Vaxel does not show what OTP shows in any of its scenarios.
+    Missing,
 }
 
 /// True when every fault was caught.
@@ -41,21 +43,21 @@ pub(crate) fn main(rules: &[String]) -> Result<bool, Box<dyn Error>> {
     let mutant = build(&mutations)?;
     let files = scenario_files(&folder())?;
     let traces = beam::run(&folder().join("erlang"), &files, &scratch())?;
+    // Without a fault the copy must show what OTP shows; what does not cannot notice anything.
+    let healthy = run(&mutant, None)?;
     let sound: Vec<&Scenario> = scenarios
         .iter()
-        .filter(|one| one.differs.is_none())
+        .filter(|one| one.differs.is_none() && same(&healthy, &traces, &one.name))
         .collect();
-    let known: BTreeSet<&str> = sound
-        .iter()
-        .flat_map(|one| &one.rules)
+    let meant = scenarios.iter().filter(|one| one.differs.is_none());
+    let known: BTreeSet<&str> = meant
+        .flat_map(|scenario| &scenario.rules)
         .map(String::as_str)
-        .collect();
-    let known: Vec<&str> = known
-        .into_iter()
         .filter(|rule| rules.is_empty() || rules.iter().any(|wanted| wanted == rule))
         .collect();
-    let run = |rule: &str| judge(rule, &mutations, &mutant, &sound, &traces);
-    let verdicts = side_by_side(&known, run)?;
+    let known: Vec<&str> = known.into_iter().collect();
+    let of_rule = |rule: &str| judge(rule, &mutations, &mutant, &sound, &traces);
+    let verdicts = side_by_side(&known, of_rule)?;
     Ok(report(&known, &verdicts))
 }
 
@@ -95,23 +97,23 @@ fn judge(
     scenarios: &[&Scenario],
     otp: &Traces,
 ) -> io::Result<Verdict> {
+    let of_rule: Vec<_> = scenarios
+        .iter()
+        .filter(|scenario| scenario.rules.iter().any(|one| one == rule))
+        .collect();
+    if of_rule.is_empty() {
+        return Ok(Verdict::Missing);
+    }
     if !mutations
         .iter()
         .any(|mutation| mutation.rules.iter().any(|one| one == rule))
     {
         return Ok(Verdict::Unplanted);
     }
-    let shown = run(mutant, rule)?;
-    let of_rule: Vec<_> = scenarios
-        .iter()
-        .filter(|scenario| scenario.rules.iter().any(|one| one == rule))
-        .collect();
-    let same = |name: &str| {
-        shown.get(name).map(|text| text.trim_end()) == otp.get(name).map(|text| text.trim_end())
-    };
+    let shown = run(mutant, Some(rule))?;
     let failed: Vec<String> = of_rule
         .iter()
-        .filter(|scenario| !same(&scenario.name))
+        .filter(|scenario| !same(&shown, otp, &scenario.name))
         .map(|scenario| scenario.name.clone())
         .collect();
     Ok(match failed.is_empty() {
@@ -120,12 +122,18 @@ fn judge(
     })
 }
 
-/// What the mutant shows; nothing if it hangs.
-fn run(mutant: &Path, rule: &str) -> io::Result<Traces> {
-    let output = scratch().join(format!("{rule}.txt"));
+fn same(shown: &Traces, otp: &Traces, name: &str) -> bool {
+    let trace = |traces: &Traces| traces.get(name).map(|text| text.trim_end().to_owned());
+    trace(shown) == trace(otp)
+}
+
+/// What the mutant shows with this fault, or with none; nothing if it hangs.
+fn run(mutant: &Path, rule: Option<&str>) -> io::Result<Traces> {
+    let output = scratch().join(format!("{}.txt", rule.unwrap_or("healthy")));
     let mut child = Command::new(mutant)
-        .args(["vaxel", rule])
-        .env(ACTIVE, rule)
+        .arg("vaxel")
+        .args(rule)
+        .env(ACTIVE, rule.unwrap_or_default())
         .env(STUCK_MS, STUCK)
         .stdout(std::fs::File::create(&output)?)
         .stderr(Stdio::null())
@@ -171,7 +179,7 @@ fn side_by_side(
 
 /// Prints a line for each rule; true when every fault was caught and every rule has one.
 fn report(rules: &[&str], verdicts: &[Verdict]) -> bool {
-    let (mut caught, mut survived, mut unplanted) = (0, 0, 0);
+    let (mut caught, mut survived, mut unplanted, mut missing) = (0, 0, 0, 0);
     for (rule, verdict) in rules.iter().zip(verdicts) {
         match verdict {
             Verdict::Caught(failed, of) => {
@@ -186,11 +194,40 @@ fn report(rules: &[&str], verdicts: &[Verdict]) -> bool {
                 unplanted += 1;
                 println!("UNPLANTED {rule}: there is no mutation of it");
             }
+            Verdict::Missing => {
+                missing += 1;
+                println!("MISSING   {rule}: Vaxel shows none of its scenarios");
+            }
         }
     }
     let failed = survived + unplanted;
     let word = if failed == 0 { "ok" } else { "FAILED" };
-    println!("\n{caught} caught, {survived} survived, {unplanted} without a fault");
-    println!("test result: {word}. {caught} passed; {failed} failed");
+    println!(
+        "\n{caught} caught, {survived} survived, {unplanted} without a fault, {missing} missing"
+    );
+    println!("test result: {word}. {caught} passed; {failed} failed; {missing} ignored");
     failed == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn every_rule_has_three_scenarios_and_every_fault_a_rule() {
+        let scenarios = chosen(&[]).unwrap();
+        let mutations = read(&folder().join("mutations")).unwrap();
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        let sound = scenarios.iter().filter(|one| one.differs.is_none());
+        for rule in sound.flat_map(|one| &one.rules) {
+            *counts.entry(rule).or_default() += 1;
+        }
+        for (rule, count) in &counts {
+            assert!(*count >= 3, "{rule} has {count} scenarios");
+        }
+        for rule in mutations.iter().flat_map(|one| &one.rules) {
+            assert!(counts.contains_key(rule.as_str()), "nothing shows {rule}");
+        }
+    }
 }

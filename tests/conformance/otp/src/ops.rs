@@ -5,7 +5,7 @@ use std::time::Duration;
 use vaxel_actor::Context;
 
 use crate::entry::Entry;
-use crate::process::{Birth, Process, Text, number, pause};
+use crate::process::{Birth, Flood, Process, Text, number, pause};
 use crate::reason;
 
 /// Whether a process goes on after what it did.
@@ -47,13 +47,31 @@ pub(crate) async fn op(process: &mut Process, words: &[String], cx: &mut Context
         }
         ["crash", text @ ..] => panic!("{}", text.join(" ")),
         ["block", ms] => pause(ms).await,
+        ["keep", to] => {
+            if let Some(entry) = target(process, to) {
+                process.kept.insert((*to).to_owned(), entry);
+            }
+        }
+        ["flood", to, count] => {
+            let sent = match target(process, to) {
+                Some(Entry::Process(to)) => (0..number(count)).all(|_| to.cast(Flood).is_ok()),
+                _ => false,
+            };
+            let answer = if sent { "all accepted" } else { "refused" };
+            process.note(format!("flood {to}: {answer}"));
+        }
         _ => return signal(process, words, cx).await,
     }
     Flow::GoesOn
 }
 
+/// Who is meant: by its name in the scenario, by the name it registered (`@name`), or by the
+/// reference that was kept (`=name`).
 fn target(process: &Process, name: &str) -> Option<Entry> {
-    process.birth.world.target(name)
+    match name.strip_prefix('=') {
+        Some(kept) => process.kept.get(kept).cloned(),
+        None => process.birth.world.target(name),
+    }
 }
 
 async fn call(process: &mut Process, to: &str, words: &[String], limit: Duration) {
@@ -165,9 +183,21 @@ async fn name(process: &mut Process, words: &[String], cx: &mut Context<Process>
 }
 
 /// Selective receive and request collections.
-async fn wait(process: &mut Process, words: &[String], _: &mut Context<Process>) {
+async fn wait(process: &mut Process, words: &[String], cx: &mut Context<Process>) {
     let list: Vec<&str> = words.iter().map(String::as_str).collect();
     match list.as_slice() {
+        ["receive", text, limit @ ..] => {
+            let wanted = (*text).to_owned();
+            let receive = cx.receive(move |Text(text): &Text| *text == wanted);
+            let received = match limit {
+                ["within", ms] => receive.timeout(millis(ms)).await,
+                _ => receive.await,
+            };
+            process.note(match received {
+                Ok(Text(text)) => format!("received {text}"),
+                Err(_) => "received nothing".to_owned(),
+            });
+        }
         ["request", to, label, ..] => {
             let (target, words) = (target(process, to), words[3..].to_vec());
             let asking = async move {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use vaxel_actor::requests::Requests;
 use vaxel_actor::{
-    Actor, Context, Down, ExitReason, Handler, Message, MonitorRef, TimerRef, TrappedExit, time,
+    Actor, Context, Down, ExitReason, Handler, Message, MonitorRef, ReplyTo, TimerRef, TrappedExit,
+    time,
 };
 
 use crate::entry::Entry;
@@ -36,6 +37,10 @@ pub(crate) struct Process {
     pub(crate) requests: Requests<String, String>,
     /// The last it was linked to: the exit of who had ended before names nobody.
     pub(crate) linked: Option<String>,
+    /// References that it has kept.
+    pub(crate) kept: HashMap<String, Entry>,
+    /// Calls that are answered later, or never.
+    held: Vec<ReplyTo<String>>,
     /// Who waits for the end of a process that is leaving.
     leaving: Option<SyncSender<()>>,
 }
@@ -44,14 +49,22 @@ pub(crate) struct Process {
 pub(crate) struct Do(pub(crate) Words, pub(crate) Option<SyncSender<()>>);
 /// A message that is no request.
 pub(crate) struct Text(pub(crate) String);
+/// A message of many, not worth a note.
+pub(crate) struct Flood;
 /// A cast.
 pub(crate) struct Run(Words);
 /// A call.
-pub(crate) struct Ask(pub(crate) Words);
+pub(crate) struct Ask(pub(crate) Words, pub(crate) ReplyTo<String>);
+/// What is gone on with before any mail.
+pub(crate) struct GoOn(Words);
 
 impl Run {
     pub(crate) fn cast(words: &[String]) -> Self {
         Run(words.to_vec())
+    }
+
+    pub(crate) fn into_words(self) -> Words {
+        self.0
     }
 }
 
@@ -61,11 +74,17 @@ impl Message for Do {
 impl Message for Text {
     type Reply = ();
 }
+impl Message for Flood {
+    type Reply = ();
+}
 impl Message for Run {
     type Reply = ();
 }
 impl Message for Ask {
-    type Reply = String;
+    type Reply = ();
+}
+impl Message for GoOn {
+    type Reply = ();
 }
 
 impl Process {
@@ -121,11 +140,21 @@ impl Birth {
             "fail_after" if starts > number(what) => return Err(ExitReason::error("again")),
             "fail_once" if starts == 2 => return Err(ExitReason::error("again")),
             "fail_after" | "fail_once" => {}
-            other => self
-                .world
-                .unsupported(&["init".to_owned(), other.to_owned()]),
+            "continue" | "continue_twice" => {
+                // Mail that is there before init is over.
+                let _ = cx.me().cast(Text("early".to_owned()));
+                let what = if how == "continue" { "first" } else { "twice" };
+                cx.continue_with(GoOn(vec![what.to_owned()]));
+            }
+            "continue_stop" => {
+                let words = ["stop", what].map(str::to_owned);
+                cx.continue_with(GoOn(words.into()));
+            }
+            other => {
+                let words = ["init", other].map(str::to_owned);
+                self.world.unsupported(&words);
+            }
         }
-        let _ = cx;
         Ok(())
     }
 }
@@ -140,18 +169,21 @@ impl Actor for Process {
             birth.begin(cx).await?;
         }
         birth.world.set_started(&birth.name);
-        let mut process = Process {
+        if !birth.first.is_empty() {
+            let words = [vec!["run".to_owned()], birth.first.clone()].concat();
+            cx.continue_with(GoOn(words));
+        }
+        Ok(Process {
             birth,
             value: None,
             monitors: HashMap::new(),
             timers: HashMap::new(),
             requests: Requests::new(),
             linked: None,
+            kept: HashMap::new(),
+            held: Vec::new(),
             leaving: None,
-        };
-        let first = std::mem::take(&mut process.birth.first);
-        process.run(&first, cx).await;
-        Ok(process)
+        })
     }
 
     async fn terminate(&mut self, why: &ExitReason, _: &mut Context<Self>) {
@@ -185,23 +217,33 @@ impl Process {
         Flow::GoesOn
     }
 
-    /// What a call is answered with.
-    async fn answer(&mut self, words: &[String], cx: &mut Context<Self>) -> String {
+    /// Answers a call, or not.
+    async fn answer(&mut self, words: &[String], to: ReplyTo<String>, cx: &mut Context<Self>) {
         let list: Vec<&str> = words.iter().map(String::as_str).collect();
         match list.as_slice() {
-            ["reply", text @ ..] => text.join(" "),
+            ["reply", text @ ..] => to.send(text.join(" ")),
             ["put", value] => {
                 self.value = Some((*value).to_owned());
-                "ok".to_owned()
+                to.send("ok".to_owned());
             }
-            ["get"] => self.value.clone().unwrap_or_else(|| "empty".to_owned()),
+            ["get"] => to.send(self.value.clone().unwrap_or_else(|| "empty".to_owned())),
+            ["stop", why] => {
+                cx.stop_with(reason::parse(why));
+                self.held.push(to);
+            }
             ["stop", why, "reply", text @ ..] => {
                 cx.stop_with(reason::parse(why));
-                text.join(" ")
+                to.send(text.join(" "));
             }
+            ["continue", what, "reply", text @ ..] => {
+                to.send(text.join(" "));
+                cx.continue_with(GoOn(vec![(*what).to_owned()]));
+            }
+            ["hold"] => self.held.push(to),
+            ["forget"] => drop(to),
             _ => {
                 self.run(words, cx).await;
-                "ok".to_owned()
+                to.send("ok".to_owned());
             }
         }
     }
@@ -223,26 +265,53 @@ impl Handler<Text> for Process {
     }
 }
 
+impl Handler<Flood> for Process {
+    async fn handle(&mut self, _: Flood, _: &mut Context<Self>) {}
+}
+
 impl Handler<Run> for Process {
     async fn handle(&mut self, Run(words): Run, cx: &mut Context<Self>) {
         let list: Vec<&str> = words.iter().map(String::as_str).collect();
         match list.as_slice() {
             ["stop", why] => cx.stop_with(reason::parse(why)),
             ["put", value] => self.value = Some((*value).to_owned()),
+            ["continue", what] => cx.continue_with(GoOn(vec![(*what).to_owned()])),
+            ["release", text @ ..] => {
+                if let Some(to) = self.held.pop() {
+                    to.send(text.join(" "));
+                }
+            }
             _ => _ = self.run(&words, cx).await,
         }
     }
 }
 
 impl Handler<Ask> for Process {
-    async fn handle(&mut self, Ask(words): Ask, cx: &mut Context<Self>) -> String {
-        if let [first, ms, rest @ ..] = words.as_slice()
-            && first == "sleep"
-        {
-            pause(ms).await;
-            return self.answer(rest, cx).await;
+    async fn handle(&mut self, Ask(words, to): Ask, cx: &mut Context<Self>) {
+        match words.as_slice() {
+            [first, ms, rest @ ..] if first == "sleep" => {
+                pause(ms).await;
+                self.answer(rest, to, cx).await;
+            }
+            _ => self.answer(&words, to, cx).await,
         }
-        self.answer(&words, cx).await
+    }
+}
+
+impl Handler<GoOn> for Process {
+    async fn handle(&mut self, GoOn(words): GoOn, cx: &mut Context<Self>) {
+        let list: Vec<&str> = words.iter().map(String::as_str).collect();
+        match list.as_slice() {
+            ["stop", why] => cx.stop_with(reason::parse(why)),
+            ["run", ..] => _ = self.run(&words[1..], cx).await,
+            [text] => {
+                self.note(format!("continue {text}"));
+                if *text == "twice" {
+                    cx.continue_with(GoOn(vec!["again".to_owned()]));
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -34,12 +34,15 @@ pub(crate) fn parse(word: &str) -> ExitReason {
 
 /// A call without an answer. Whoever is not there, or left in good order, is gone: a call does not
 /// tell these apart.
-pub(crate) fn of_call(error: &CallError) -> String {
+pub(crate) fn of_call<E: std::fmt::Debug>(error: &CallError<E>) -> String {
     let why = match error {
         CallError::Crashed(reason) => text(reason),
         CallError::Timeout => "timeout".to_owned(),
         CallError::Closed => "gone".to_owned(),
-        other => format!("{other:?}"),
+        other => match format!("{other:?}") {
+            cycle if cycle.starts_with("Cycle") => "cycle".to_owned(),
+            other => other,
+        },
     };
     format!("exit:{why}")
 }

@@ -1,10 +1,16 @@
 //! Supervisors of a scenario: the lines `sup NAME STRATEGY ...` and `child SUP NAME ...`.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vaxel_actor::supervisor::{ChildId, ChildState, StartChildError, SupervisorBuilder};
-use vaxel_actor::{CallError, ChildSpec, Restart, Shutdown, StartError, Supervisor, SupervisorRef};
+use vaxel_actor::supervisor::{
+    AnySupervisor, AutoShutdown, ChildState, DeleteChildError, RestartChildError, StartChildError,
+    SupervisorBuilder, TerminateChildError,
+};
+use vaxel_actor::{
+    Actor, CallError, ChildSpec, ExitReason, Restart, Shutdown, StartError, Supervisor,
+};
 
 use crate::entry::Entry;
 use crate::process::{Birth, Process, number};
@@ -21,10 +27,12 @@ pub(crate) struct Tree {
 
 /// Starts a supervisor with all that is below it.
 pub(crate) async fn start(world: &Arc<World>, name: &str) -> String {
-    let Some(builder) = builder(world, name) else {
-        return "unsupported".to_owned();
+    let tree = world.state().trees.get(name).cloned().unwrap_or_default();
+    let started = match tree.strategy.first().map_or("", String::as_str) {
+        "dynamic" => dynamic(world, &tree).await,
+        _ => ordered(world, name).await,
     };
-    match builder.start_in(&world.system).await {
+    match started {
         Ok(supervisor) => {
             enter(world, name, supervisor).await;
             "ok".to_owned()
@@ -32,13 +40,28 @@ pub(crate) async fn start(world: &Arc<World>, name: &str) -> String {
         Err(StartError::Child { child, reason }) => {
             format!("failed:{child}:{}", reason::text(&reason))
         }
+        Err(StartError::Spec(_)) => "bad_spec".to_owned(),
         Err(StartError::Supervisor(reason)) => reason::text(&reason),
         Err(other) => other.to_string(),
     }
 }
 
+async fn ordered(world: &Arc<World>, name: &str) -> Result<AnySupervisor, StartError> {
+    let supervisor = builder(world, name).start_in(&world.system).await?;
+    Ok(AnySupervisor::Ordered(supervisor))
+}
+
+async fn dynamic(world: &Arc<World>, tree: &Tree) -> Result<AnySupervisor, StartError> {
+    let mut builder = Supervisor::dynamic();
+    if let Some(max) = attribute("max", &tree.strategy) {
+        builder = builder.max_restarts(number(max));
+    }
+    let supervisor = builder.start_in(&world.system).await?;
+    Ok(AnySupervisor::Dynamic(supervisor))
+}
+
 /// Makes a supervisor and the supervisors below it known by their names.
-async fn enter(world: &Arc<World>, name: &str, supervisor: SupervisorRef) {
+async fn enter(world: &Arc<World>, name: &str, supervisor: AnySupervisor) {
     let children = supervisor.which_children().await.unwrap_or_default();
     world.enter(name, Entry::Supervisor(supervisor));
     for child in children {
@@ -48,61 +71,50 @@ async fn enter(world: &Arc<World>, name: &str, supervisor: SupervisorRef) {
     }
 }
 
-fn builder(world: &Arc<World>, name: &str) -> Option<SupervisorBuilder> {
+fn builder(world: &Arc<World>, name: &str) -> SupervisorBuilder {
     let tree = world.state().trees.get(name).cloned().unwrap_or_default();
-    let [strategy, attributes @ ..] = tree.strategy.as_slice() else {
-        return None;
+    let mut builder = match tree.strategy.first().map_or("", String::as_str) {
+        "one_for_all" => Supervisor::one_for_all(),
+        "rest_for_one" => Supervisor::rest_for_one(),
+        _ => Supervisor::one_for_one(),
     };
-    let mut builder = match strategy.as_str() {
-        "one_for_one" => Supervisor::one_for_one(),
-        _ => {
-            world.unsupported(&tree.strategy);
-            return None;
-        }
-    };
-    if attribute("auto", attributes).is_some() {
-        world.unsupported(&tree.strategy);
-    }
-    if let Some(max) = attribute("max", attributes) {
+    if let Some(max) = attribute("max", &tree.strategy) {
         builder = builder.max_restarts(number(max));
     }
-    if let Some(seconds) = attribute("within", attributes) {
+    if let Some(seconds) = attribute("within", &tree.strategy) {
         builder = builder.within(Duration::from_secs(number(seconds).into()));
     }
+    match attribute("auto", &tree.strategy) {
+        Some("any") => builder = builder.auto_shutdown(AutoShutdown::AnySignificant),
+        Some("all") => builder = builder.auto_shutdown(AutoShutdown::AllSignificant),
+        _ => {}
+    }
     for child in &tree.children {
-        let name = &child[0];
         builder = match attribute("sup", child) {
             Some(_) => {
-                let nested = self::builder(world, name)?.into_child();
-                builder.child(configured(world, nested, child))
+                let nested = self::builder(world, &child[0]).into_child();
+                builder.child(configured(nested, child))
             }
             None => builder.child(worker(world, child)),
         };
     }
-    Some(builder)
+    builder
 }
 
 fn worker(world: &Arc<World>, child: &[String]) -> ChildSpec<Process> {
     let birth = Birth::server(world, &child[0], &child[1..]);
-    configured(world, ChildSpec::new(birth), child)
+    configured(ChildSpec::new(birth), child)
 }
 
 /// What the words of a child say besides its beginning.
-fn configured<A: vaxel_actor::Actor>(
-    world: &World,
-    spec: ChildSpec<A>,
-    child: &[String],
-) -> ChildSpec<A> {
+fn configured<A: Actor>(spec: ChildSpec<A>, child: &[String]) -> ChildSpec<A> {
     let mut spec = spec.name(child[0].as_str());
     for word in &child[1..] {
         spec = match word.as_str() {
             "permanent" => spec.restart(Restart::Permanent),
             "transient" => spec.restart(Restart::Transient),
             "temporary" => spec.restart(Restart::Temporary),
-            "significant" => {
-                world.unsupported(child);
-                spec
-            }
+            "significant" => spec.significant(),
             _ => spec,
         };
     }
@@ -114,69 +126,102 @@ fn configured<A: vaxel_actor::Actor>(
     }
 }
 
-async fn child_id(supervisor: &SupervisorRef, name: &str) -> Option<ChildId> {
-    let children = supervisor.which_children().await.ok()?;
-    let child = children
-        .into_iter()
-        .find(|child| child.name.as_deref() == Some(name))?;
-    Some(child.id)
-}
-
 /// What a supervisor is asked; the answer in OTP's words.
 pub(crate) async fn ask(
     world: &Arc<World>,
     op: &str,
-    supervisor: &SupervisorRef,
+    name: &str,
+    supervisor: &AnySupervisor,
     child: &[String],
 ) -> String {
-    let name = child.first().map_or("", String::as_str);
     match op {
-        "which" => return which(supervisor).await,
-        "count" => return count(supervisor).await,
-        "start_child" => {
-            let started = supervisor.start_child(worker(world, child)).await;
-            return started.map_or_else(|error| refused(&error), |_| "ok".to_owned());
-        }
-        _ => {}
+        "which" => which(supervisor).await,
+        "count" => count(supervisor).await,
+        "start_child" => start_child(world, name, supervisor, child).await,
+        _ => change(op, supervisor, child.first().map_or("", String::as_str)).await,
     }
-    let Some(id) = child_id(supervisor, name).await else {
-        return "error:not_found".to_owned();
+}
+
+async fn start_child(
+    world: &Arc<World>,
+    name: &str,
+    supervisor: &AnySupervisor,
+    child: &[String],
+) -> String {
+    let started = match supervisor {
+        AnySupervisor::Ordered(supervisor) => supervisor.start_child(worker(world, child)).await,
+        AnySupervisor::Dynamic(supervisor) => {
+            // Its one line `child` is the template.
+            let trees = world.state().trees.get(name).cloned().unwrap_or_default();
+            let template = trees.children.first().cloned().unwrap_or_default();
+            let words = [&child[..1], template.get(1..).unwrap_or_default()].concat();
+            supervisor.start_child(worker(world, &words)).await
+        }
+        _ => return "unknown kind of supervisor".to_owned(),
     };
-    match op {
-        "terminate_child" => match supervisor.terminate_child(id).await {
-            Ok(true) => "ok".to_owned(),
-            Ok(false) => "error:not_found".to_owned(),
-            Err(error) => reason::of_call(&error),
-        },
-        "restart_child" => match supervisor.restart_child(id).await {
-            Ok(true) => "ok".to_owned(),
-            Ok(false) => "error:running".to_owned(),
-            Err(error) => refused(&error),
-        },
-        _ => {
-            world.unsupported(&[op.to_owned()]);
-            "unsupported".to_owned()
+    if let Err(CallError::Handler(StartChildError::Init(ExitReason::Normal))) = &started {
+        return "ignore".to_owned();
+    }
+    answer(started.map(drop), |error| match error {
+        StartChildError::Init(reason) => reason::text(reason),
+        StartChildError::AlreadyStarted(_) => "already_started".to_owned(),
+        StartChildError::AlreadyPresent => "already_present".to_owned(),
+        other => other.to_string(),
+    })
+}
+
+async fn change(op: &str, supervisor: &AnySupervisor, child: &str) -> String {
+    let terminated = |error: &TerminateChildError| match error {
+        TerminateChildError::NotFound => "not_found".to_owned(),
+        other => other.to_string(),
+    };
+    match (op, supervisor) {
+        ("terminate_child", AnySupervisor::Ordered(supervisor)) => {
+            answer(supervisor.terminate_child(child).await, terminated)
         }
+        ("terminate_child", AnySupervisor::Dynamic(supervisor)) => {
+            answer(supervisor.terminate_child(child).await, terminated)
+        }
+        ("restart_child", AnySupervisor::Ordered(supervisor)) => {
+            let restarted = supervisor.restart_child(child).await;
+            answer(restarted.map(drop), |error| match error {
+                RestartChildError::NotFound => "not_found".to_owned(),
+                RestartChildError::Running => "running".to_owned(),
+                RestartChildError::Restarting => "restarting".to_owned(),
+                RestartChildError::Init(reason) => reason::text(reason),
+                other => other.to_string(),
+            })
+        }
+        ("delete_child", AnySupervisor::Ordered(supervisor)) => {
+            answer(supervisor.delete_child(child).await, |error| match error {
+                DeleteChildError::NotFound => "not_found".to_owned(),
+                DeleteChildError::Running => "running".to_owned(),
+                DeleteChildError::Restarting => "restarting".to_owned(),
+                other => other.to_string(),
+            })
+        }
+        _ => "unknown".to_owned(),
     }
 }
 
-fn refused(error: &CallError<StartChildError>) -> String {
-    match error {
-        CallError::Handler(StartChildError::Init(reason)) => {
-            format!("error:{}", reason::text(reason))
-        }
-        CallError::Handler(StartChildError::Name(_)) => "error:already_started".to_owned(),
-        other => format!("error:{other}"),
+fn answer<E: Display>(result: Result<(), CallError<E>>, text: impl FnOnce(&E) -> String) -> String {
+    match result {
+        Ok(()) => "ok".to_owned(),
+        Err(CallError::Handler(error)) => format!("error:{}", text(&error)),
+        Err(other) => format!("error:{other}"),
     }
 }
 
-async fn which(supervisor: &SupervisorRef) -> String {
+async fn which(supervisor: &AnySupervisor) -> String {
     let children = supervisor.which_children().await.unwrap_or_default();
     let mut words: Vec<String> = children
         .iter()
         .map(|child| {
-            let up = child.state != ChildState::Stopped;
-            let state = if up { "up" } else { "down" };
+            let state = match child.state {
+                ChildState::Stopped => "down",
+                ChildState::Restarting => "restarting",
+                _ => "up",
+            };
             format!(" {}={state}", child.name.as_deref().unwrap_or("nobody"))
         })
         .collect();
@@ -184,13 +229,15 @@ async fn which(supervisor: &SupervisorRef) -> String {
     words.concat()
 }
 
-async fn count(supervisor: &SupervisorRef) -> String {
+async fn count(supervisor: &AnySupervisor) -> String {
     let counts = supervisor.count_children().await.unwrap_or_default();
+    // OTP counts one spec for all children of a dynamic supervisor: a spec is no child there.
+    let specs = match supervisor {
+        AnySupervisor::Ordered(_) => format!(" specs={}", counts.total),
+        _ => String::new(),
+    };
     format!(
-        " specs={} active={} supervisors={} workers={}",
-        counts.total,
-        counts.active,
-        counts.supervisors,
-        counts.total - counts.supervisors
+        "{specs} active={} supervisors={} workers={}",
+        counts.active, counts.supervisors, counts.workers
     )
 }

@@ -8,6 +8,7 @@ use vaxel_actor::process_group::ProcessGroups;
 use vaxel_actor::{ActorRef, AnyRef, ExitReason, Pid, System};
 
 use crate::entry::Entry;
+use crate::machine::Table;
 use crate::process::Process;
 use crate::reason;
 use crate::tree::Tree;
@@ -41,6 +42,7 @@ pub(crate) struct State {
     /// Whose `init` is done.
     started: BTreeMap<String, ()>,
     pub(crate) trees: HashMap<String, Tree>,
+    pub(crate) machines: HashMap<String, Table>,
     unsupported: Option<String>,
 }
 
@@ -194,7 +196,7 @@ impl State {
     pub(crate) fn alive(&self) -> Vec<(String, Entry)> {
         let lives = |(name, entry): (&String, &Entry)| {
             let alive = match entry {
-                Entry::Process(_) => self.alive.contains_key(name),
+                Entry::Process(_) | Entry::Machine(_) => self.alive.contains_key(name),
                 _ => entry.any().is_alive(),
             };
             alive.then(|| (name.clone(), entry.clone()))

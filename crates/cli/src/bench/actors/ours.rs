@@ -15,10 +15,10 @@ use vaxel_bench_rows::{OpenLoop, Outcome, Plan, Sample, Side};
 pub(crate) struct Vaxel;
 
 /// A system of its own for one measurement, shut down when dropped.
-struct Fresh(System);
+pub(super) struct Fresh(pub(super) System);
 
 impl Fresh {
-    fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
         Fresh(System::builder().workers(plan.workers).build())
     }
 

@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use vaxel_bench_rows::{Case, Measure, Measured, Plan, Stall};
 
 use super::{
-    ActorsArgs,
+    ActorsArgs, alive,
     side::{Outsider, Within},
     table::Table,
 };
@@ -42,6 +42,10 @@ pub(crate) fn all(args: &ActorsArgs, plan: &Plan) -> anyhow::Result<()> {
         }
         drop(progress);
         row.print(&mut report, &mut table)?;
+    }
+    if args.cases.is_empty() {
+        let count = plan.scaled(alive::affordable());
+        alive::run(count, plan, &mut report)?;
     }
     if let Some(file) = &args.markdown {
         std::fs::write(file, table.to_markdown())

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vaxel::{SupervisorRef, prelude::*};
+use vaxel::{prelude::*, supervisor::DynamicSupervisorRef};
 
 use super::Fresh;
 use vaxel_bench_rows::{Plan, Sample, Tally, resident_bytes};
@@ -60,7 +60,8 @@ fn grow(system: &Fresh, actors: &mut Vec<IdleRef>, to: u64) -> anyhow::Result<()
 /// and what it takes to start them again, are counted.
 pub(super) fn supervised(plan: &Plan, few: u64, many: u64) -> anyhow::Result<f64> {
     let system = Fresh::new(plan);
-    let supervisor = system.on_worker(Supervisor::one_for_one().start_in(&system.0))??;
+    let supervisor = Supervisor::dynamic().children_max(usize::MAX);
+    let supervisor = system.on_worker(supervisor.start_in(&system.0))??;
     add(&system, &supervisor, few)?;
     let before = resident_bytes()?;
     add(&system, &supervisor, many - few)?;
@@ -68,7 +69,7 @@ pub(super) fn supervised(plan: &Plan, few: u64, many: u64) -> anyhow::Result<f64
     Ok(grown as f64 / (many - few) as f64)
 }
 
-fn add(system: &Fresh, supervisor: &SupervisorRef, count: u64) -> anyhow::Result<()> {
+fn add(system: &Fresh, supervisor: &DynamicSupervisorRef, count: u64) -> anyhow::Result<()> {
     let goal = HANDLED.sum() + count;
     let supervisor = supervisor.clone();
     system.on_worker(async move {
