@@ -21,9 +21,9 @@
 //!
 //! # Failure
 //! A handler that panics, in whatever function, is removed: its `terminate` runs with
-//! [`Removal::Crashed`], the system's event hook is given an
-//! [`HandlerCrashed`](crate::Event::HandlerCrashed), and the other handlers go on with
-//! the same event. `notify` and `sync_notify` do not fail for it.
+//! [`Removal::Crashed`], the system's event hook is given a
+//! [`HandlerCrashed`](crate::Event::HandlerCrashed), and the other handlers go on with the same
+//! event. `notify` and `sync_notify` do not fail for it.
 //!
 //! A *supervised* handler has an owner. When that incarnation of the owner ends, the handler is
 //! removed; when the handler leaves for any other reason, the owner is told, once, by a

@@ -31,8 +31,8 @@ pub enum Event {
         /// Whether a spare worker could be started; there are at most 64 seats.
         replaced: bool,
     },
-    /// A handler of an event manager panicked and was removed; the manager and its other handlers go
-    /// on.
+    /// A handler of an event manager panicked and was removed; the manager and the other handlers
+    /// go on.
     HandlerCrashed {
         /// The incarnation of the manager.
         manager: Pid,
