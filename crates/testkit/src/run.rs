@@ -237,11 +237,13 @@ impl<'a> Runner<'a> {
                 .enter(|| settling.into_iter().for_each(Waker::wake));
             return Ok(());
         }
-        let Some(next) = self.driver.next_timer() else {
+        let next = self
+            .driver
+            .next_timer()
+            .filter(|next| *next > self.sim.now());
+        let Some(next) = next else {
             return Err(failure(self.who_waits()));
         };
-        // What was started for a moment that is there already needs no time to pass.
-        let next = next.max(self.sim.now());
         if self.driver.advance_to(next) {
             self.step(What::Time)?;
         }
