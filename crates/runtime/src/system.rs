@@ -246,9 +246,6 @@ impl System {
         if self.core().clock.is_manual() {
             self.core().clock.advance(by);
             self.core().timers.fire(self.core());
-            // A timer that is started just now for a moment that has just passed is the thread's,
-            // which must not rely on when it meant to wake before the clock was moved.
-            self.core().timers.wake_thread();
         }
     }
 

@@ -109,8 +109,7 @@ impl<T> Wheel<T> {
         self.pending
     }
 
-    /// Starts a timer. A deadline that has passed fires at the next look, whether or not time has
-    /// moved.
+    /// Starts a timer. A deadline that has passed fires at the next advance.
     pub(crate) fn insert(&mut self, deadline: u64, value: T) -> Key {
         let index = if self.free == NIL {
             self.entries.push(Entry {
@@ -153,9 +152,8 @@ impl<T> Wheel<T> {
 
     fn link(&mut self, index: u32) {
         let deadline = self.entries[index].deadline;
-        // The slot of this very moment has been emptied: it holds what is due already.
-        let due = deadline.clamp(self.elapsed, self.elapsed + REACH - 1);
-        let digit = (63 - (due ^ self.elapsed | 1).leading_zeros()) as usize / 6;
+        let due = deadline.clamp(self.elapsed + 1, self.elapsed + REACH - 1);
+        let digit = (63 - (due ^ self.elapsed).leading_zeros()) as usize / 6;
         // At the rim the highest digit may overflow into a seventh: it waits at the last level.
         let level = digit.min(LEVELS - 1);
         let slot = (due >> (6 * level)) as usize % SLOTS;
@@ -236,7 +234,7 @@ impl<T> Wheel<T> {
             let slot = (now + ahead) as usize % SLOTS;
             let window = self.elapsed >> (shift + 6) << (shift + 6);
             let mut when = window + ((slot as u64) << shift);
-            if when < self.elapsed || when == self.elapsed && level > 0 {
+            if when <= self.elapsed {
                 when += 1 << (shift + 6);
             }
             Some((level, slot, when))
@@ -287,17 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_has_passed_fires_though_time_stands_still() {
+    fn a_deadline_in_the_past_fires_at_the_next_advance() {
         let mut wheel = Wheel::new();
         let mut due = Vec::new();
         advance(&mut wheel, 1000, &mut due);
         wheel.insert(5, 'a');
-        wheel.insert(1000, 'b');
-        wheel.insert(1002, 'c');
-        assert_eq!(wheel.next(), Some(1000));
-        advance(&mut wheel, 1000, &mut due);
-        assert_eq!(due, ['a', 'b']);
-        assert_eq!(wheel.next(), Some(1002));
+        assert_eq!(wheel.next(), Some(1001));
+        advance(&mut wheel, 1001, &mut due);
+        assert_eq!(due, ['a']);
     }
 
     #[test]
