@@ -29,7 +29,8 @@ use storm::{Seen, Storm};
 #[derive(Debug, Args)]
 pub(crate) struct ChaosArgs {
     /// Actors in the tree.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     actors: u64,
 
     /// How long actors are killed.
@@ -37,7 +38,8 @@ pub(crate) struct ChaosArgs {
     seconds: u64,
 
     /// Actors killed a second, half of them by a panic.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000))]
     kills: u64,
 
     /// Who calls without a pause meanwhile.
