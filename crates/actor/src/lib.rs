@@ -39,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod behaviour;
 mod beside_tokio;
 mod call;
 pub mod circuit_breaker;
