@@ -62,6 +62,14 @@ fn log(event: &Event) {
                 "handler does not return, its worker was replaced"
             );
         }
+        Event::HandlerCrashed {
+            manager,
+            handler,
+            reason,
+        } => {
+            let (handler, reason) = (bounded(handler), bounded(reason));
+            tracing::error!(target: "vaxel", %manager, handler, reason, "event handler removed");
+        }
         other => tracing::info!(target: "vaxel", event = ?other, "system event"),
     }
 }

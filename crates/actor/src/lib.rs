@@ -38,10 +38,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agent;
+pub mod behaviour;
 mod beside_tokio;
 mod call;
 pub mod circuit_breaker;
 mod durations;
+pub mod event_manager;
 mod holders;
 mod incarnation;
 pub mod pool;
@@ -54,6 +57,7 @@ pub mod requests;
 pub mod router;
 pub mod state_machine;
 pub mod supervisor;
+pub mod task;
 mod time_limit;
 mod workers;
 
@@ -61,10 +65,12 @@ mod workers;
 #[path = "macro_support.rs"]
 pub mod __macro;
 
+pub use agent::{Agent, AgentRef};
 pub use beside_tokio::system_beside;
 pub use call::Call;
 pub use circuit_breaker::CircuitBreaker;
 pub use durations::{millis, secs};
+pub use event_manager::{EventHandler, EventManager, EventManagerRef};
 pub use pool::Pool;
 pub use process_group::ProcessGroups;
 pub use program::Program;
@@ -76,14 +82,15 @@ pub use supervisor::{
     AutoShutdown, Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Restart, Shutdown,
     StartError, Supervisor, SupervisorRef,
 };
+pub use task::{Task, TaskContext, TaskError, TaskSupervisor};
 pub use time_limit::TimeLimit;
 pub use vaxel_macros::{Message, actor, main};
 pub use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallCycle, CallError, ChildExit, Context, Counters, Crash, Down,
     Event, Exit, ExitReason, Failure, Handler, Join, Mailbox, Message, MonitorRef, OnFull, Pid,
     Receive, ReceiveError, Recipient, RegisterError, ReplyTo, ReportContext, SendError, Sending,
-    StashFull, SupervisorReport, System, SystemBuilder, Target, TaskError, Time, TimerRef,
-    TrappedExit, TypeStats, Watchable, inspect, time,
+    StashFull, SupervisorReport, System, SystemBuilder, Target, TaskError as JoinError, Time,
+    TimerRef, TrappedExit, TypeStats, Watchable, inspect, time,
 };
 pub use workers::{Workers, WorkersArgs};
 
@@ -95,6 +102,6 @@ pub mod prelude {
     };
     pub use crate::{
         Actor, ActorRef, Call, CallError, Context, Down, ExitReason, Handler, Mailbox, Message,
-        OnFull, Pid, Recipient, SendError, System, TrappedExit, actor, millis, secs,
+        OnFull, Pid, Recipient, SendError, System, TaskContext, TrappedExit, actor, millis, secs,
     };
 }

@@ -27,7 +27,7 @@ struct Ask(u32, ReplyTo<u32>);
 #[message(crate = vaxel_actor)]
 struct Go(&'static str);
 
-#[actor(crate = vaxel_actor, mailbox = 4)]
+#[actor(crate = vaxel_actor, mailbox = 16)]
 impl Clerk {
     fn init(pen: Pen<String>, steps: u32, cx: &mut Context<Self>) -> Self {
         for step in 0..steps {
@@ -188,11 +188,11 @@ fn a_full_stash_gives_the_message_back() {
         let (clerk, lines) = clerk(0);
         clerk.cast(Go("close")).expect("there is room");
         assert_eq!(lines.next("init"), "init");
-        for n in 1..=5 {
+        for n in 1..=17 {
             clerk.cast(Note(n)).expect("there is room");
             clerk.cast(Go("next")).expect("there is room");
-            if n == 5 {
-                assert_eq!(lines.next("the refusal"), "no room for 5");
+            if n == 17 {
+                assert_eq!(lines.next("the refusal"), "no room for 17");
             }
             assert_eq!(lines.next("next"), "next");
         }
@@ -293,7 +293,7 @@ fn a_receive_that_nothing_can_end_says_so() {
             tokio::task::yield_now().await;
         };
         assert_eq!(answer, Err(CallError::Handler(ReceiveError::Full)));
-        assert!(n >= 4, "{n} notes");
+        assert!(n >= 16, "{n} notes");
         assert_eq!(
             next(&lines, 5)[1..],
             ["note 0", "note 1", "note 2", "note 3"]

@@ -1,5 +1,7 @@
 //! What happens inside a system that somebody may want to know.
 
+use std::sync::Arc;
+
 use crate::{ExitReason, Pid, SupervisorReport};
 
 /// Something worth a line in a log. Given to the system's event hook.
@@ -28,6 +30,16 @@ pub enum Event {
         message: &'static str,
         /// Whether a spare worker could be started; there are at most 64 seats.
         replaced: bool,
+    },
+    /// A handler of an event manager panicked and was removed; the manager and the other handlers
+    /// go on.
+    HandlerCrashed {
+        /// The incarnation of the manager.
+        manager: Pid,
+        /// The id of the handler.
+        handler: Arc<str>,
+        /// The panic.
+        reason: ExitReason,
     },
     /// A supervisor reports a failed start, an end, or that it gives up.
     Supervisor(SupervisorReport),

@@ -292,6 +292,13 @@ impl<M: Message> Recipient<M> {
         (self.operations.cast)(&self.counted, message)
     }
 
+    /// Sends past the bound what is owed once for something that the actor itself has asked for, as
+    /// a down is. False: the actor has ended.
+    #[doc(hidden)]
+    pub fn cast_owed(&self, message: M) -> bool {
+        (self.operations.cast_exempt)(&self.counted, message)
+    }
+
     pub(crate) fn counted(&self) -> &Counted {
         &self.counted
     }

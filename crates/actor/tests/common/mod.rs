@@ -23,6 +23,7 @@ pub(crate) fn in_timeless_system<F: Future>(body: impl FnOnce(System) -> F) -> F
     in_system_of(SystemBuilder::manual_clock, body)
 }
 
+/// As [`in_system`], in a system with these settings.
 pub(crate) fn in_system_of<F: Future>(
     settings: impl FnOnce(SystemBuilder) -> SystemBuilder,
     body: impl FnOnce(System) -> F,
