@@ -134,15 +134,8 @@ fn call_and_reply(polls: usize) {
     }
 }
 
-/// Three threads: all runs with up to three preemptions.
-fn check(model: fn()) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(model);
-}
-
 fn catches(fault: &'static str, model: fn()) {
-    let planted = || fault::with(Some(fault), || check(model));
+    let planted = || fault::with(Some(fault), || loom::model(model));
     assert!(
         std::panic::catch_unwind(planted).is_err(),
         "unnoticed: {fault}"
@@ -158,8 +151,9 @@ fn node_and_wakers_are_freed_once() {
     catches("rounds are not told apart", || call_and_reply(2));
 }
 
-/// The caller waits once, and may be nudged; it must be woken by the replier in the end.
-fn call_and_sweep() {
+/// The caller waits once, and may be nudged; it must be woken by the replier in the end. With
+/// `answered` it is polled again when the reply is there, at the same time as the sweep.
+fn call_and_sweep(answered: bool) {
     let node = node();
     let pending = StdArc::new(Pending::<Node>::new());
     let ears = Ears::new();
@@ -168,12 +162,15 @@ fn call_and_sweep() {
     let mut taken = ears.lend(|waker| node.slot.wait(waker)) == Wait::Done;
     let entry = pending.note(&cursor, pointer);
     let (other, table) = (node.clone(), pending.clone());
-    let replier = loom::thread::spawn(move || other.reply());
+    let mut replier = Some(loom::thread::spawn(move || other.reply()));
     let sweeper = loom::thread::spawn(move || {
         let mut woken = Vec::new();
         table.sweep(&mut woken);
         woken.into_iter().for_each(Waker::wake);
     });
+    if answered && let Some(replier) = replier.take() {
+        replier.join().unwrap();
+    }
     // The caller is polled again for some reason of its own.
     let mut late = false;
     if !taken {
@@ -190,7 +187,9 @@ fn call_and_sweep() {
         }
         node.take();
     }
-    replier.join().unwrap();
+    if let Some(replier) = replier {
+        replier.join().unwrap();
+    }
     sweeper.join().unwrap();
     if !taken {
         let woken = ears.woken.load(SeqCst);
@@ -211,7 +210,9 @@ fn call_and_sweep() {
 
 #[test]
 fn a_sweeper_touches_no_call_that_is_over() {
-    fault::with(None, || check(call_and_sweep));
-    catches("the caller leaves its note behind", call_and_sweep);
-    catches("the sweeper does not claim", call_and_sweep);
+    for answered in [false, true] {
+        fault::with(None, || loom::model(move || call_and_sweep(answered)));
+    }
+    catches("the caller leaves its note behind", || call_and_sweep(true));
+    catches("the sweeper does not claim", || call_and_sweep(true));
 }

@@ -62,8 +62,10 @@ impl Model {
         if !std::mem::take(&mut *self.queue.lock().unwrap()) {
             return;
         }
+        // As a look at signals does: what is taken first stays counted.
+        let mut counted = Some(self.word.take_counted());
         loop {
-            let mut newest = self.word.take();
+            let mut newest = counted.take().unwrap_or_else(|| self.word.take());
             let idle = newest == 0;
             let mut batch = Vec::new();
             while newest != 0 {
