@@ -104,6 +104,7 @@ mod one_for_one;
 pub mod partition;
 mod poll;
 mod process;
+mod questions;
 mod reference;
 mod reporter;
 mod requests;

@@ -186,46 +186,40 @@ fn doctest(session: &mut Session) -> Result<Outcome> {
     session.check(command)
 }
 
-/// A tree of its own: `--cfg loom` changes every crate that knows the word.
+/// The runtime's models of its lock-free code, all orders of few steps.
 fn loom(session: &mut Session) -> Result<Outcome> {
-    let arguments = [
-        "test",
-        "--locked",
-        "-p",
-        "vaxel-runtime",
-        "--release",
-        "--lib",
-        "models",
-    ];
-    let mut command = session.command("cargo", arguments);
-    own_target(session, &mut command, "loom");
-    command
-        .env("RUSTFLAGS", "--cfg loom")
-        .env("CARGO_PROFILE_RELEASE_LTO", "off");
-    deeper(session, &mut command, "VAXEL_PREEMPTIONS", "4");
-    let outcome = session.check(command)?;
-    Ok(no_tests_is_a_failure(session, outcome, "no model ran"))
+    explore(session, "loom", "models", ("VAXEL_PREEMPTIONS", "4"))
 }
 
-/// As [`loom`], for whole workers, whose schedules are too many for Loom to go through all.
+/// As [`loom`], for whole workers, whose schedules are too many to go through all.
 fn shuttle(session: &mut Session) -> Result<Outcome> {
-    let arguments = [
-        "test",
-        "--locked",
-        "-p",
-        "vaxel-runtime",
-        "--release",
-        "--lib",
+    explore(
+        session,
+        "shuttle",
         "schedules",
-    ];
+        ("VAXEL_SCHEDULES", "20000"),
+    )
+}
+
+/// Runs the runtime's tests of that name under `--cfg EXPLORER`, in a target folder of its own: the
+/// word changes every crate that knows it.
+fn explore(
+    session: &mut Session,
+    explorer: &str,
+    tests: &str,
+    (bound, deep): (&str, &str),
+) -> Result<Outcome> {
+    let arguments = ["test", "--locked", "-p", "vaxel-runtime", "--release"];
     let mut command = session.command("cargo", arguments);
-    own_target(session, &mut command, "shuttle");
+    command.args(["--lib", tests]);
+    own_target(session, &mut command, explorer);
     command
-        .env("RUSTFLAGS", "--cfg shuttle")
+        .env("RUSTFLAGS", format!("--cfg {explorer}"))
         .env("CARGO_PROFILE_RELEASE_LTO", "off");
-    deeper(session, &mut command, "VAXEL_SCHEDULES", "20000");
+    deeper(session, &mut command, bound, deep);
     let outcome = session.check(command)?;
-    Ok(no_tests_is_a_failure(session, outcome, "no schedule ran"))
+    let none = format!("none of the {tests} ran");
+    Ok(no_tests_is_a_failure(session, outcome, &none))
 }
 
 fn miri(session: &mut Session) -> Result<Outcome> {

@@ -6,10 +6,8 @@ use vaxel_runtime::{Actor, ActorRef, CallError, Recipient, Started, System};
 
 use super::info::{ChildCounts, ChildEvent, ChildInfo, ChildKey};
 use super::process::Supervisor;
-use super::requests::{
-    Begun, CountChildren, DeleteChild, FindChild, RestartChild, StartChild, Subscribe,
-    TerminateChild, WhichChildren,
-};
+use super::questions::{CountChildren, FindChild, Subscribe, WhichChildren};
+use super::requests::{Begun, DeleteChild, RestartChild, StartChild, TerminateChild};
 use super::{ChildSpec, DeleteChildError, RestartChildError, StartChildError, TerminateChildError};
 use crate::call::call;
 

@@ -4,12 +4,11 @@ use std::any::Any;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use vaxel_runtime::{
-    Actor, ActorRef, Context, Handler, Message, Pid, Recipient, ReportContext, Started,
-};
+use vaxel_runtime::{Actor, ActorRef, Context, Handler, Message, Pid, ReportContext, Started};
 
-use super::info::{ChildChange, ChildCounts, ChildEvent, ChildId, ChildInfo, ChildKey, ChildState};
+use super::info::{ChildChange, ChildCounts, ChildId, ChildInfo, ChildKey, ChildState};
 use super::members::{Life, Trial};
+use super::questions::{CountChildren, FindChild, Subscribe, WhichChildren};
 use super::reporter::report;
 use super::spec::{ChildSpec, Shutdown};
 use super::stopping::{self, KILL_LIMIT};
@@ -242,24 +241,10 @@ impl Handler<DeleteChild> for Supervisor {
     }
 }
 
-pub(super) struct CountChildren;
-
-impl Message for CountChildren {
-    type Reply = ChildCounts;
-}
-
 impl Handler<CountChildren> for Supervisor {
     async fn handle(&mut self, _: CountChildren, _: &mut Context<Self>) -> ChildCounts {
         self.members.counts()
     }
-}
-
-pub(super) struct WhichChildren {
-    pub(super) limit: usize,
-}
-
-impl Message for WhichChildren {
-    type Reply = Vec<ChildInfo>;
 }
 
 impl Handler<WhichChildren> for Supervisor {
@@ -268,22 +253,10 @@ impl Handler<WhichChildren> for Supervisor {
     }
 }
 
-pub(super) struct FindChild(pub(super) ChildKey);
-
-impl Message for FindChild {
-    type Reply = Option<ChildInfo>;
-}
-
 impl Handler<FindChild> for Supervisor {
     async fn handle(&mut self, find: FindChild, _: &mut Context<Self>) -> Option<ChildInfo> {
         self.members.info(self.members.find(&find.0)?)
     }
-}
-
-pub(super) struct Subscribe(pub(super) Recipient<ChildEvent>);
-
-impl Message for Subscribe {
-    type Reply = bool;
 }
 
 impl Handler<Subscribe> for Supervisor {

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use vaxel_runtime::{
-    Actor, ActorRef, ChildExit, Context, ExitReason, Handler, Mailbox, Message, Random, Recipient,
+    Actor, ActorRef, ChildExit, Context, ExitReason, Handler, Mailbox, Message, Random,
     ReportContext, Started,
 };
 
 use super::children::{Children, Extra, Phase};
 use super::{DynamicSupervisorBuilder, stopping};
 use crate::supervisor::backoff::Delays;
-use crate::supervisor::info::{ChildChange, ChildCounts, ChildEvent, ChildId, ChildInfo, ChildKey};
+use crate::supervisor::info::{ChildChange, ChildCounts, ChildId, ChildInfo, ChildKey};
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::process::own_random;
+use crate::supervisor::questions::{CountChildren, FindChild, Subscribe, WhichChildren};
 use crate::supervisor::reporter::{Reporter, report};
 use crate::supervisor::spec::{ChildSpec, Policy, Shutdown};
 use crate::supervisor::stopping::{KILL_LIMIT, ask, declared_dead};
@@ -307,24 +308,10 @@ impl Handler<StillThere> for DynamicSupervisor {
     }
 }
 
-pub(super) struct CountChildren;
-
-impl Message for CountChildren {
-    type Reply = ChildCounts;
-}
-
 impl Handler<CountChildren> for DynamicSupervisor {
     async fn handle(&mut self, _: CountChildren, _: &mut Context<Self>) -> ChildCounts {
         self.children.counts()
     }
-}
-
-pub(super) struct WhichChildren {
-    pub(super) limit: usize,
-}
-
-impl Message for WhichChildren {
-    type Reply = Vec<ChildInfo>;
 }
 
 impl Handler<WhichChildren> for DynamicSupervisor {
@@ -333,22 +320,10 @@ impl Handler<WhichChildren> for DynamicSupervisor {
     }
 }
 
-pub(super) struct FindChild(pub(super) ChildKey);
-
-impl Message for FindChild {
-    type Reply = Option<ChildInfo>;
-}
-
 impl Handler<FindChild> for DynamicSupervisor {
     async fn handle(&mut self, find: FindChild, _: &mut Context<Self>) -> Option<ChildInfo> {
         self.children.child(&find.0)
     }
-}
-
-pub(super) struct Subscribe(pub(super) Recipient<ChildEvent>);
-
-impl Message for Subscribe {
-    type Reply = bool;
 }
 
 impl Handler<Subscribe> for DynamicSupervisor {

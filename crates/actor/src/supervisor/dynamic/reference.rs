@@ -5,11 +5,10 @@ use std::ops::Deref;
 use vaxel_runtime::{Actor, ActorRef, CallError, Recipient, System};
 
 use super::DynamicSupervisor;
-use super::process::{
-    Begun, CountChildren, FindChild, StartChild, Subscribe, TerminateChild, WhichChildren,
-};
+use super::process::{Begun, StartChild, TerminateChild};
 use crate::call::call;
 use crate::supervisor::info::{ChildCounts, ChildEvent, ChildInfo, ChildKey};
+use crate::supervisor::questions::{CountChildren, FindChild, Subscribe, WhichChildren};
 use crate::supervisor::{CHILDREN_LISTED_MAX, ChildSpec, StartChildError, TerminateChildError};
 
 /// A reference to a [`DynamicSupervisor`]: cheap to clone, valid across restarts.
