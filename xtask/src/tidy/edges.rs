@@ -18,6 +18,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ("vaxel-runtime", &[]),
     ("vaxel-websocket", &[]),
     ("vaxel-macros", &[]),
+    ("vaxel-store", &[]),
     ("vaxel-testkit", &["vaxel-macros", "vaxel-runtime"]),
     (
         "vaxel-actor",
