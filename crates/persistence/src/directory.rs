@@ -177,3 +177,49 @@ impl Idle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vaxel_actor::ExitReason;
+
+    use super::*;
+
+    struct Sleeper;
+
+    impl Actor for Sleeper {
+        type Args = ();
+
+        async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> {
+            Ok(Sleeper)
+        }
+    }
+
+    #[test]
+    fn an_actor_to_which_something_was_sent_may_not_leave() {
+        let system = System::builder().workers(1).build();
+        let directory = Directory::<Sleeper>::new();
+        let leaving = Mutex::new(None);
+        let send = || {
+            let args = |leave| *leaving.lock().expect("nobody panics") = Some(leave);
+            let send = |actor: &ActorRef<Sleeper>, ticket| (actor.clone(), ticket);
+            directory
+                .send(&system, "ada", 10, args, send)
+                .expect("there is room")
+        };
+        let (first, ticket) = send();
+        let leave = leaving
+            .lock()
+            .expect("nobody panics")
+            .take()
+            .expect("it was started");
+        assert!(!leave(), "what was sent would be lost");
+        drop(ticket);
+        assert!(leave());
+        assert_eq!(directory.len(), 0);
+        let (second, _ticket) = send();
+        assert_ne!(first, second, "there is another one from then on");
+        assert!(leave(), "the first is forgotten already");
+        assert_eq!(directory.len(), 1, "and does not take the second with it");
+        system.shutdown();
+    }
+}
