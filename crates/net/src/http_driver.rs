@@ -2,6 +2,7 @@
 
 mod answer;
 mod rewind;
+mod stream;
 mod task;
 
 use std::convert::Infallible;
@@ -22,8 +23,10 @@ use tower_service::Service;
 use crate::admission::Guest;
 use crate::counters::Counters;
 use crate::limits::Limits;
+use crate::tls::TlsSession;
 use answer::Answer;
 use rewind::Rewind;
+use stream::Stream;
 use task::HandlerTask;
 
 /// Who sent a request: an extension of every request given to the HTTP service.
@@ -43,6 +46,7 @@ pub(crate) enum HttpPhase {
 /// A connection on its way from the shard's table to hyper.
 pub(crate) struct Handover {
     pub(crate) socket: std::net::TcpStream,
+    pub(crate) tls: Option<TlsSession>,
     /// What was read already: the head of the first request, and perhaps more.
     pub(crate) read: Bytes,
     pub(crate) peer: SocketAddr,
@@ -90,6 +94,7 @@ where
 {
     let Handover {
         socket,
+        tls,
         read,
         peer,
         guest,
@@ -127,7 +132,10 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.handshake_timeout)
         .max_buf_size(limits.http_head_bytes_max.max(8 << 10))
-        .serve_connection(TokioIo::new(Rewind::new(stream, read)), answer)
+        .serve_connection(
+            TokioIo::new(Rewind::new(Stream::new(stream, tls), read)),
+            answer,
+        )
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut seen = HttpPhase::Run;
