@@ -8,6 +8,7 @@ mod task;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -111,22 +112,7 @@ where
         counters.http_requests.add(1);
         let task = HandlerTask::spawn(&runtime, service.clone(), request);
         let counters = Arc::clone(&counters);
-        async move {
-            let status = match tokio::time::timeout(timeout, task).await {
-                Ok(Some(response)) => return Ok::<_, Infallible>(response),
-                Ok(None) => {
-                    counters.http_panics.add(1);
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
-                Err(_) => {
-                    counters.http_timeouts.add(1);
-                    StatusCode::REQUEST_TIMEOUT
-                }
-            };
-            let mut response = Response::new(Answer::Empty);
-            *response.status_mut() = status;
-            Ok(response)
-        }
+        async move { Ok::<_, Infallible>(answered(task, timeout, &counters).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -154,6 +140,28 @@ where
         }
     }
     drop(open);
+}
+
+/// The handler's answer, or one in its place.
+async fn answered<B: Body>(
+    task: HandlerTask<B>,
+    timeout: Duration,
+    counters: &Counters,
+) -> Response<Answer<B>> {
+    let status = match tokio::time::timeout(timeout, task).await {
+        Ok(Some(response)) => return response,
+        Ok(None) => {
+            counters.http_panics.add(1);
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        Err(_) => {
+            counters.http_timeouts.add(1);
+            StatusCode::REQUEST_TIMEOUT
+        }
+    };
+    let mut response = Response::new(Answer::Empty);
+    *response.status_mut() = status;
+    response
 }
 
 /// Keeps the count of open connections right, however the connection ends.
