@@ -24,12 +24,14 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
         &["vaxel-runtime", "vaxel-macros", "vaxel-testkit"],
     ),
     ("vaxel-pubsub", &["vaxel-runtime"]),
+    ("vaxel-presence", &["vaxel-pubsub", "vaxel-runtime"]),
     ("vaxel-net", &["vaxel-runtime", "vaxel-websocket"]),
     (
         "vaxel-channels",
         &[
             "vaxel-actor",
             "vaxel-net",
+            "vaxel-presence",
             "vaxel-pubsub",
             "vaxel-runtime",
             "vaxel-websocket",
