@@ -30,6 +30,10 @@
 //! [`HandlerExit`]. A killed manager tells owners too, but no `terminate` runs. A manager that is
 //! restarted has no handlers: the owners, told, add them again.
 //!
+//! A manager traps exits, as in OTP: it ends with whoever spawned it with a link, or when it is
+//! told to from outside of any actor, and its handlers are terminated then. The exit of another
+//! actor that is linked to it means nothing to it.
+//!
 //! # Cancel safety
 //! Dropping a request gives up its answer; what was asked for is done all the same.
 //!
@@ -105,6 +109,7 @@ use vaxel_runtime::{ExitReason, System};
 
 use self::handlers::Handlers;
 use crate::ChildSpec;
+use crate::parent::Parent;
 pub use erased::Verdict;
 pub use error::{
     AddHandlerError, CallHandlerError, DeleteHandlerError, SwapHandlerError, WrongTypeError,
@@ -143,6 +148,7 @@ pub trait EventHandler<E: 'static>: Sized + Send + 'static {
 /// The actor that gives events to handlers; see the [module](self).
 pub struct EventManager<E: Send + 'static> {
     handlers: Handlers<E>,
+    parent: Parent,
 }
 
 impl<E: Send + 'static> EventManager<E> {

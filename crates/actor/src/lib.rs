@@ -47,6 +47,7 @@ mod durations;
 pub mod event_manager;
 mod holders;
 mod incarnation;
+mod parent;
 pub mod pool;
 pub mod process_group;
 mod program;

@@ -41,7 +41,9 @@
 //! [`Supervisor::dynamic`], with one queue for each core [`PartitionSupervisor`].
 //!
 //! # Failure of the supervisor itself
-//! A supervisor that is killed, or panics, takes all its children down with it, in no order.
+//! A supervisor that is killed, or panics, takes all its children down with it, in no order. It
+//! traps exits, as in OTP: it stops in good order when whoever spawned it with a link ends, or when
+//! an exit is sent to it from outside of any actor; those of other actors mean nothing to it.
 //!
 //! # A child that cannot be stopped
 //! A handler that never returns cannot be killed. Five seconds after the kill its actor is declared

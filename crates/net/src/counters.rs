@@ -88,6 +88,12 @@ counters! {
     frames_in,
     /// Frames handed to connections for sending.
     frames_out,
+    /// Frames sent compressed, a broadcast once for each client.
+    frames_deflated,
+    /// Messages compressed, a broadcast once for all, and those included that did not shrink.
+    deflates,
+    /// Bytes that compression has saved on the way out.
+    deflate_bytes_saved,
     /// Bytes read from WebSocket connections, heads included.
     bytes_in,
     /// Bytes written to WebSocket connections.

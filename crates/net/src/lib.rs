@@ -97,3 +97,4 @@ pub use io::{Connection, ConnectionId, ShardIo};
 pub use limits::Limits;
 pub use net::{Drain, NetConfig, NetHandle, StartError, start};
 pub use protocol::{CloseReason, Flow, Protocol, Upgrade, UpgradeRequest};
+pub use vaxel_websocket::deflate::Compression;

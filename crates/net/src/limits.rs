@@ -12,8 +12,8 @@ pub struct Limits {
     /// 128 KiB: twice the 64 KiB in which LiveView uploads its chunks, and little enough that ten
     /// thousand half-sent frames stay near one gigabyte.
     pub frame_bytes_max: usize,
-    /// A message put together from fragments, in bytes. Beyond it the connection is closed with
-    /// 1009. Default 128 KiB.
+    /// A message, in bytes: all its fragments together, and inflated if it was compressed. Beyond
+    /// it the connection is closed with 1009. Default 128 KiB.
     pub message_bytes_max: usize,
     /// The head of a request, in bytes. Beyond it the request is refused with 431. Default
     /// 16 KiB, never less than 8 KiB.

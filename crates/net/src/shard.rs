@@ -22,6 +22,7 @@ use slab::Slab;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, watch};
+use vaxel_websocket::deflate::{Compression, Deflater, Inflater};
 
 use crate::admission::{Admission, Refusal};
 use crate::counters::Counters;
@@ -59,6 +60,7 @@ pub(crate) struct Seed<P: Protocol> {
     pub(crate) handle: ShardHandle<P::Command>,
     pub(crate) shard_count: usize,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) compression: Option<Compression>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) http: Driver,
     pub(crate) counters: Arc<Counters>,
@@ -105,6 +107,7 @@ pub(crate) struct Shard<P: Protocol> {
     // Kept for their memory.
     events: Vec<Event>,
     buffer: Vec<u8>,
+    inflater: Inflater,
     taken: Vec<Note<P::Command>>,
 }
 
@@ -120,6 +123,7 @@ impl<P: Protocol> Shard<P> {
                 limits: seed.limits,
                 counters: seed.counters,
                 admission: seed.admission,
+                deflater: seed.compression.map(Deflater::new),
                 now: 0,
                 ended: Vec::new(),
                 resumable: Vec::new(),
@@ -139,6 +143,7 @@ impl<P: Protocol> Shard<P> {
             is_over: false,
             events: Vec::new(),
             buffer: vec![0; READ_BYTES_MAX],
+            inflater: Inflater::new(),
             taken: Vec::new(),
         }
     }
@@ -280,6 +285,7 @@ impl<P: Protocol> Shard<P> {
             place,
             state: State::Head,
             interest: Interest::READ,
+            deflate: None,
             decoder: Default::default(),
             backlog: None,
             session: None,

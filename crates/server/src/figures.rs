@@ -51,10 +51,6 @@ impl Figures {
         let actors = actors
             .iter()
             .map(|(name, value)| (format!("actors.{name}"), value));
-        actors
-            .chain(channels)
-            .chain(net)
-            .chain(presence)
-            .collect()
+        actors.chain(channels).chain(net).chain(presence).collect()
     }
 }

@@ -239,7 +239,10 @@ fn server(listen: &str) -> vaxel::ServerBuilder {
         .socket("/hook", socket().connect(decide))
         .socket("/quick", socket().long_poll(quick()))
         .socket("/hook/:user", socket().connect(decide))
-        .socket("/session", socket().session(sessions.clone()).connect(decide))
+        .socket(
+            "/session",
+            socket().session(sessions.clone()).connect(decide),
+        )
         .http(Router::new().route("/page", get(async move || page(&sessions))))
         .socket("/fast", socket().idle_timeout(FAST_IDLE_TIMEOUT))
         .on_listening(announce)

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
-use super::facade;
 use super::process::Show;
 use super::tools::{self, Missing};
 use super::{Outcome, Session, Stage};
+use super::{autobahn, facade};
 
 /// Every check. Limits are for a cold start on two busy cores; nobody waits for them otherwise.
 pub(super) const STAGES: &[Stage] = &[
@@ -101,6 +101,12 @@ pub(super) const STAGES: &[Stage] = &[
         what: "npm phoenix and raw frames against the server",
         limit_minutes: 15,
         run: conformance,
+    },
+    Stage {
+        name: "autobahn",
+        what: "the Autobahn suite against the connection plane",
+        limit_minutes: 15,
+        run: autobahn::run,
     },
     Stage {
         name: "otp",
@@ -390,7 +396,7 @@ fn no_tests_is_a_failure(session: &Session, outcome: Outcome, complaint: &str) -
 }
 
 /// Builds the binary of a package in release mode and says where it is.
-fn build(session: &mut Session, package: &str) -> Result<String> {
+pub(super) fn build(session: &mut Session, package: &str) -> Result<String> {
     let arguments = ["build", "--locked", "--release", "-p", package];
     let mut command = session.command("cargo", arguments);
     command.arg("--message-format=json-render-diagnostics");

@@ -18,6 +18,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ("vaxel-runtime", &[]),
     ("vaxel-websocket", &[]),
     ("vaxel-macros", &[]),
+    ("vaxel-store", &[]),
     ("vaxel-testkit", &["vaxel-macros", "vaxel-runtime"]),
     (
         "vaxel-actor",
@@ -60,6 +61,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ),
     ("ticker", &["vaxel"]),
     ("vaxel-conformance", &["vaxel"]),
+    ("vaxel-autobahn", &["vaxel-net", "vaxel-websocket"]),
     ("vaxel-otp", &["vaxel-actor"]),
     ("vaxel-browser", &[]),
     ("xtask", &[]),

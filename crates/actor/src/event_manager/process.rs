@@ -1,16 +1,18 @@
 //! The manager as an actor.
 
-use vaxel_runtime::{Actor, Context, Down, ExitReason, Handler, Message};
+use vaxel_runtime::{Actor, Context, Down, ExitReason, Handler, Message, TrappedExit};
 
 use super::EventManager;
 use super::handlers::Handlers;
+use crate::parent::Parent;
 
 impl<E: Send + 'static> Actor for EventManager<E> {
     type Args = ();
 
-    async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> {
+    async fn init((): (), cx: &mut Context<Self>) -> Result<Self, ExitReason> {
         Ok(EventManager {
             handlers: Handlers::default(),
+            parent: Parent::trap_exits(cx),
         })
     }
 
@@ -35,6 +37,12 @@ impl<E: Send + 'static> Handler<Notify<E>> for EventManager<E> {
 impl<E: Send + 'static> Handler<Down> for EventManager<E> {
     async fn handle(&mut self, down: Down, cx: &mut Context<Self>) {
         self.handlers.owner_exited(down, cx);
+    }
+}
+
+impl<E: Send + 'static> Handler<TrappedExit> for EventManager<E> {
+    async fn handle(&mut self, exit: TrappedExit, cx: &mut Context<Self>) {
+        self.parent.obey(exit, cx);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vaxel_runtime::{
     Actor, ChildExit, Context, ExitReason, Handler, Mailbox, Message, Pid, Random, ReportContext,
-    Started,
+    Started, TrappedExit,
 };
 
 use super::builder::{AutoShutdown, FailedChild, Strategy, SupervisorBuilder};
@@ -17,6 +17,7 @@ use super::reporter::{Reporter, report};
 use super::spec::{Policy, Restart};
 use super::stopping::{self, Gone};
 use super::{group, one_for_one};
+use crate::parent::Parent;
 
 /// An actor that starts others, and starts them again when they crash.
 ///
@@ -30,6 +31,7 @@ pub struct Supervisor {
     pub(super) reporter: Reporter,
     /// Where a partition supervisor's children are found.
     pub(super) routes: Option<Arc<dyn Any + Send + Sync>>,
+    parent: Parent,
     random: Random,
     tokens: u64,
 }
@@ -51,6 +53,7 @@ impl Actor for Supervisor {
             children_max: builder.children_max,
             reporter: Reporter::default(),
             routes: builder.routes,
+            parent: Parent::trap_exits(cx),
             random: own_random(cx),
             tokens: 0,
         };
@@ -308,6 +311,12 @@ impl Supervisor {
 impl Handler<ChildExit> for Supervisor {
     async fn handle(&mut self, exit: ChildExit, cx: &mut Context<Self>) {
         self.child_ended(exit, cx).await;
+    }
+}
+
+impl Handler<TrappedExit> for Supervisor {
+    async fn handle(&mut self, exit: TrappedExit, cx: &mut Context<Self>) {
+        self.parent.obey(exit, cx);
     }
 }
 

@@ -14,6 +14,7 @@ use super::runner::Runner;
 use super::slot::Promise;
 use super::{TIMEOUT, Task};
 use crate::call::call;
+use crate::parent::Parent;
 use crate::supervisor::{ChildSpec, Shutdown};
 use crate::time_limit::until;
 
@@ -40,6 +41,7 @@ use crate::time_limit::until;
 /// # }).unwrap();
 /// ```
 pub struct TaskSupervisor {
+    parent: Parent,
     children: HashMap<Pid, AnyRef>,
     settings: TaskSupervisorBuilder,
 }
@@ -157,8 +159,8 @@ impl Actor for TaskSupervisor {
         settings: TaskSupervisorBuilder,
         cx: &mut Context<Self>,
     ) -> Result<Self, ExitReason> {
-        cx.trap_exits(true);
         Ok(TaskSupervisor {
+            parent: Parent::trap_exits(cx),
             children: HashMap::new(),
             settings,
         })
@@ -185,9 +187,8 @@ impl Actor for TaskSupervisor {
 /// A task has ended, or somebody else who is linked to this.
 impl Handler<TrappedExit> for TaskSupervisor {
     async fn handle(&mut self, exit: TrappedExit, cx: &mut Context<Self>) {
-        let is_child = self.children.remove(&exit.from).is_some();
-        if !is_child && exit.reason != ExitReason::Normal {
-            cx.stop_with(exit.reason);
+        if self.children.remove(&exit.from).is_none() {
+            self.parent.obey(exit, cx);
         }
     }
 }

@@ -88,7 +88,7 @@ impl Encoded {
             Version::V1 => &self.v1,
             Version::V2 => &self.v2,
         };
-        cell.get_or_init(|| encode(&self.broadcast, version))
+        cell.get_or_init(|| encode(&self.broadcast, version).map(Frame::with_twin))
             .as_ref()
     }
 }

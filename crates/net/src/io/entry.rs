@@ -1,5 +1,6 @@
 //! One connection in the shard's table.
 
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 
 use vaxel_websocket::{Decoder, Message};
@@ -37,6 +38,8 @@ pub(crate) struct Entry<S> {
     pub(crate) place: Place,
     pub(crate) state: State,
     pub(crate) interest: Interest,
+    /// The window to compress with, where compression was agreed upon.
+    pub(crate) deflate: Option<NonZero<u8>>,
     pub(crate) decoder: Decoder,
     pub(crate) backlog: Option<Box<Backlog>>,
     pub(crate) session: Option<S>,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
+use vaxel_websocket::deflate::Inflater;
 use vaxel_websocket::{CloseCode, CloseFrame, Decoded, Frame, Message, ProtocolError};
 
 use super::{Shard, guarded};
@@ -67,6 +68,20 @@ impl<P: Protocol> Shard<P> {
     /// Delivers every message in `input`, as long as the connection is open and the protocol
     /// takes them; the bytes used up.
     fn decode(&mut self, protocol: &P, id: ConnectionId, input: &mut [u8]) -> usize {
+        // A compressed message lies in the inflater while it is delivered.
+        let mut inflater = std::mem::take(&mut self.inflater);
+        let used = self.decode_with(protocol, id, &mut inflater, input);
+        self.inflater = inflater;
+        used
+    }
+
+    fn decode_with(
+        &mut self,
+        protocol: &P,
+        id: ConnectionId,
+        inflater: &mut Inflater,
+        input: &mut [u8],
+    ) -> usize {
         let config = self.io.limits.codec();
         let mut used = 0;
         loop {
@@ -78,7 +93,9 @@ impl<P: Protocol> Shard<P> {
                 State::Paused => return used,
                 _ => return input.len(),
             }
-            match entry.decoder.decode(&config, &mut input[used..]) {
+            let inflater = entry.deflate.map(|_| &mut *inflater);
+            let decoder = &mut entry.decoder;
+            match decoder.decode_with(&config, inflater, &mut input[used..]) {
                 Ok(Decoded { consumed, message }) => {
                     used += consumed;
                     let Some(message) = message else { return used };

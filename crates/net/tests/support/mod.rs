@@ -187,6 +187,13 @@ impl Server {
         shards: usize,
         router: Router,
     ) -> Result<Self, StartError> {
+        let mut config = NetConfig::new(address.parse().unwrap());
+        config.shards = NonZero::new(shards).unwrap();
+        config.limits = limits;
+        Self::with_config(config, router)
+    }
+
+    pub(crate) fn with_config(config: NetConfig, router: Router) -> Result<Self, StartError> {
         let (sender, events) = mpsc::sync_channel(1 << 10);
         let is_full = Arc::new(AtomicBool::new(false));
         let protocol = Echo {
@@ -198,9 +205,6 @@ impl Server {
             .enable_all()
             .build();
         let runtime = runtime.unwrap();
-        let mut config = NetConfig::new(address.parse().unwrap());
-        config.shards = NonZero::new(shards).unwrap();
-        config.limits = limits;
         let net = vaxel_net::start(config, protocol, router, runtime.handle().clone())?;
         Ok(Self {
             net,
@@ -261,5 +265,14 @@ impl Server {
         let mut client = self.connect();
         client.send_text("still there?");
         client.expect_text("still there?");
+    }
+}
+
+/// Polls a counter that no event announces.
+pub(crate) fn wait_until(awaited: &str, condition: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "awaited {awaited}");
+        std::thread::yield_now();
     }
 }

@@ -123,6 +123,16 @@ impl<A: Actor> Context<A> {
         }
     }
 
+    /// The pids this actor is linked to, in no order. In `init`, before its first await, that is
+    /// who spawned it by [`spawn_link`](Self::spawn_link), if anybody did.
+    pub fn links(&self) -> Vec<Pid> {
+        let relations = self
+            .header()
+            .side()
+            .and_then(|side| side.relations.as_ref());
+        relations.map_or_else(Vec::new, |relations| relations.links.linked().collect())
+    }
+
     /// Spawns an actor that is linked to this one before its `init` begins.
     pub fn spawn_link<B: Actor>(&mut self, args: B::Args) -> ActorRef<B> {
         let (core, me, mine) = (self.header().table().core, self.pid(), self.cell);

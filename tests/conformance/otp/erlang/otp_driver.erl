@@ -87,10 +87,7 @@ step(["server", Name | Words], World) ->
     started(Name, otp_server:start_link(World, Name, Words));
 step(["manager", Name], World) ->
     {ok, Pid} = gen_event:start_link(),
-    #{table := Table, watcher := Watcher} = World,
-    Watcher ! {watch, Name, Pid, self(), watched},
-    receive watched -> ok end,
-    ets:insert(Table, [{{name, Pid}, Name}, {{pid, Name}, Pid}]);
+    otp_world:enter(World, Name, Pid);
 step(["statem", Name | Words], World) -> otp_world:define(World, {statem, Name}, Words);
 step(["on", Name | Words], World) -> otp_world:define(World, {on, Name}, Words);
 step(["sup", Name | Words], World) -> otp_world:define(World, {sup, Name}, Words);

@@ -1,50 +1,70 @@
-%% A handler of an event manager. Notes under its own name what reaches it.
+%% A handler of an event manager. Notes what reaches it: under its own name, or with `in=TRACE`
+%% there, after its name, so that the order between handlers and others can be seen.
+%%
+%% Its words say how it begins (`fail`, `crash`) and ends (`stop=crash`).
 -module(otp_handler).
 -behaviour(gen_event).
 -export([init/1, handle_event/2, handle_call/2, handle_info/2, terminate/2]).
 
-init([World, Name, "fail"]) -> init_failed(World, Name);
-init([World, Name, "crash"]) -> note(World, Name, "init"), error({crash, "init"});
-init([World, Name, _]) ->
-    note(World, Name, "init"),
-    {ok, {World, Name}};
-init({[World, Name, _], From}) ->
-    note(World, Name, ["init from ", from(From)]),
-    {ok, {World, Name}}.
+init({[World, Name, Words], From}) -> init(World, Name, Words, ["init from ", from(From)]);
+init([World, Name, Words]) -> init(World, Name, Words, "init").
 
-init_failed(World, Name) ->
-    note(World, Name, "init"),
-    {error, refused}.
-
-from(error) -> "nobody";
-from(Text) -> Text.
-
-%% `crash NAME`, `remove NAME` and `swap NAME NEW` are for the handler of that name only.
-handle_event({event, Text}, State = {World, Name}) ->
-    note(World, Name, ["event ", Text]),
-    case string:lexemes(Text, " ") of
-        ["crash", Name] -> error({crash, "event"});
-        ["exit", Name] -> exit(left);
-        ["remove", Name] -> remove_handler;
-        ["swap", Name, New] ->
-            {swap_handler, "itself", State, {otp_handler, list_to_atom(New)}, [World, New, ""]};
+init(World, Name, Words, Text) ->
+    State = {World, Name, Words},
+    note(State, Text),
+    case Words of
+        ["fail" | _] -> {error, refused};
+        ["crash" | _] -> error({crash, "init"});
         _ -> {ok, State}
     end.
 
-handle_call({ask, "crash"}, _) -> error({crash, "call"});
-handle_call({ask, "remove"}, _) -> {remove_handler, "removed"};
-handle_call({ask, Text}, State = {World, Name}) ->
-    note(World, Name, ["call ", Text]),
-    {ok, "answer " ++ Text, State}.
+%% What the one before it has left.
+from(error) -> "nobody";
+from({'EXIT', _}) -> "nobody";
+from(Text) -> Text.
 
-handle_info({msg, Text}, State = {World, Name}) ->
-    note(World, Name, ["info ", Text]),
+%% `crash NAME`, `remove NAME` and `swap NAME NEW` are for the handler of that name only.
+handle_event({event, Text}, State = {_, Name, _}) ->
+    note(State, ["event ", Text]),
+    case string:lexemes(Text, " ") of
+        ["crash", Name] -> error({crash, "event"});
+        ["remove", Name] -> remove_handler;
+        ["swap", Name, New | Words] ->
+            {swap_handler, "itself", State, handler(New), arguments(State, New, Words)};
+        ["slow", Ms] ->
+            timer:sleep(list_to_integer(Ms)),
+            note(State, "seen"),
+            {ok, State};
+        _ -> {ok, State}
+    end.
+
+handle_call({ask, Text}, State) ->
+    case string:lexemes(Text, " ") of
+        ["crash"] -> error({crash, "call"});
+        ["remove"] -> {remove_handler, "removed"};
+        ["swap", New | Words] ->
+            Arguments = arguments(State, New, Words),
+            {swap_handler, "swapped", "itself", State, handler(New), Arguments};
+        _ ->
+            note(State, ["call ", Text]),
+            {ok, "answer " ++ Text, State}
+    end.
+
+handler(Name) -> {otp_handler, list_to_atom(Name)}.
+
+arguments({World, _, _}, Name, Words) -> [World, Name, Words].
+
+handle_info({msg, Text}, State) ->
+    note(State, ["info ", Text]),
     {ok, State};
 handle_info(_, State) -> {ok, State}.
 
-terminate(Why, {World, Name}) ->
-    note(World, Name, ["terminate ", why(Why)]),
-    Name.
+terminate(Why, State = {_, Name, Words}) ->
+    note(State, ["terminate ", why(Why)]),
+    case otp_ops:attribute("stop", Words, "ok") of
+        "crash" -> error({crash, "terminate"});
+        _ -> Name
+    end.
 
 why(stop) -> "stop";
 why({stop, Reason}) -> "owner:" ++ otp_world:reason(Reason);
@@ -53,6 +73,9 @@ why({error, {'EXIT', Reason}}) -> "error:" ++ otp_world:reason(Reason);
 why({error, Reason}) -> "error:" ++ otp_world:reason(Reason);
 why(Text) when is_list(Text) -> Text.
 
-note(World, Name, Text) ->
+note({World, Name, Words}, Text) ->
     put(world, World),
-    otp_world:note(Name, Text).
+    case otp_ops:attribute("in", Words, none) of
+        none -> otp_world:note(Name, Text);
+        Trace -> otp_world:note(Trace, [Name, " ", Text])
+    end.

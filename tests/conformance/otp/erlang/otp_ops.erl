@@ -107,31 +107,36 @@ op(["response", "within", Ms]) ->
     end;
 
 %% Event managers.
+op(["spawn_manager", Name]) ->
+    {ok, Pid} = gen_event:start_link(),
+    otp_world:enter(get(world), Name, Pid);
 op(["notify", To | Words]) -> gen_event:notify(otp_world:target(To), {event, join(Words)});
 op(["sync_notify", To | Words]) ->
-    gen_event:sync_notify(otp_world:target(To), {event, join(Words)}),
-    ?note(["sync_notify ", To, ": ok"]);
-op(["add_handler", To, Handler | Words]) ->
-    added("add_handler", To, Handler, gen_event:add_handler(
-        otp_world:target(To), handler(Handler), [get(world), Handler, join(Words)]));
-op(["add_sup_handler", To, Handler | Words]) ->
-    added("add_sup_handler", To, Handler, gen_event:add_sup_handler(
-        otp_world:target(To), handler(Handler), [get(world), Handler, join(Words)]));
+    Event = {event, join(Words)},
+    managed(["sync_notify ", To], fun() -> gen_event:sync_notify(otp_world:target(To), Event) end);
+op([Op, To, Handler | Words]) when Op =:= "add_handler"; Op =:= "add_sup_handler" ->
+    Add = list_to_atom(Op),
+    managed([Op, " ", To, " ", Handler], fun() ->
+        gen_event:Add(otp_world:target(To), handler(Handler), [get(world), Handler, Words])
+    end);
 op(["delete_handler", To, Handler]) ->
-    Answer = gen_event:delete_handler(otp_world:target(To), handler(Handler), "asked"),
-    ?note(["delete_handler ", To, " ", Handler, ": ", answer(Answer)]);
-op(["swap_handler", To, Old, New]) ->
-    added("swap_handler", To, Old, gen_event:swap_handler(
-        otp_world:target(To), {handler(Old), "swap"}, {handler(New), [get(world), New, ""]}));
-op(["swap_sup_handler", To, Old, New]) ->
-    added("swap_sup_handler", To, Old, gen_event:swap_sup_handler(
-        otp_world:target(To), {handler(Old), "swap"}, {handler(New), [get(world), New, ""]}));
+    managed(["delete_handler ", To, " ", Handler], fun() ->
+        gen_event:delete_handler(otp_world:target(To), handler(Handler), "asked")
+    end);
+op(["swap_handler", To, Old, New | Words]) ->
+    managed(["swap_handler ", To, " ", Old], fun() ->
+        NewHandler = {handler(New), [get(world), New, Words]},
+        gen_event:swap_handler(otp_world:target(To), {handler(Old), "swap"}, NewHandler)
+    end);
 op(["ask", To, Handler | Words]) ->
-    Answer = gen_event:call(otp_world:target(To), handler(Handler), {ask, join(Words)}),
-    ?note(["ask ", To, " ", Handler, ": ", answer(Answer)]);
+    managed(["ask ", To, " ", Handler], fun() ->
+        gen_event:call(otp_world:target(To), handler(Handler), {ask, join(Words)})
+    end);
 op(["handlers", To]) ->
-    Names = [atom_to_list(Name) || {_, Name} <- gen_event:which_handlers(otp_world:target(To))],
-    ?note(["handlers ", To, ": ", join(lists:sort(Names))]).
+    managed(["handlers ", To], fun() ->
+        Handlers = gen_event:which_handlers(otp_world:target(To)),
+        join(lists:sort([atom_to_list(Name) || {_, Name} <- Handlers]))
+    end).
 
 call(To, Words) ->
     {Limit, Request} = case Words of
@@ -156,10 +161,18 @@ group(Group) -> {otp_world:scenario(), Group}.
 
 handler(Handler) -> {otp_handler, list_to_atom(Handler)}.
 
-added(Op, To, Handler, Answer) ->
-    ?note([Op, " ", To, " ", Handler, ": ", answer(Answer)]).
+%% What an event manager answers.
+managed(Question, Ask) ->
+    Answer = try Ask() of
+        Answered -> answer(Answered)
+    catch
+        exit:{Reason, {gen_event, _, _}} -> "exit:" ++ otp_world:gone(Reason);
+        exit:Reason -> "exit:" ++ otp_world:gone(Reason)
+    end,
+    ?note([Question, ": ", Answer]).
 
 answer(ok) -> "ok";
+answer({error, {error, Reason}}) -> answer({error, Reason});
 answer({error, module_not_found}) -> "error:not_found";
 answer({error, bad_module}) -> "error:not_found";
 answer({error, {'EXIT', Reason}}) -> "error:" ++ otp_world:reason(Reason);

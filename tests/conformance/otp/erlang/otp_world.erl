@@ -3,7 +3,7 @@
 %% A process enters the world under a name and notes what it sees in the trace of that name.
 %% A watcher remembers with which reason every process that entered has ended.
 -module(otp_world).
--export([new/1, enter/2, note/1, note/2, scenario/0, me/0]).
+-export([new/1, enter/2, enter/3, note/1, note/2, scenario/0, me/0]).
 -export([pid/1, pid/2, name/1, target/1, await_pid/1, global_name/1]).
 -export([define/3, definitions/2, count_start/1]).
 -export([lines/2, ended/3, traces/1, alive/1]).
@@ -28,14 +28,17 @@ watch(Table, Watched) ->
     end.
 
 %% The calling process is known under this name from now on.
-enter(World = #{table := Table, watcher := Watcher}, Name) ->
+enter(World, Name) ->
     put(world, World),
     put(me, Name),
+    enter(World, Name, self()).
+
+%% Another process is.
+enter(#{table := Table, watcher := Watcher}, Name, Pid) ->
     Tag = make_ref(),
-    Watcher ! {watch, Name, self(), self(), Tag},
+    Watcher ! {watch, Name, Pid, self(), Tag},
     receive Tag -> ok end,
-    ets:insert(Table, {{name, self()}, Name}),
-    ets:insert(Table, {{pid, Name}, self()}).
+    ets:insert(Table, [{{name, Pid}, Name}, {{pid, Name}, Pid}]).
 
 me() -> get(me).
 scenario() -> maps:get(scenario, get(world)).

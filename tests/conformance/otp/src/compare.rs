@@ -18,7 +18,7 @@ enum Verdict {
     DiffersByDesign(String),
     /// They should differ and do not.
     NoLongerDiffers,
-    /// Vaxel cannot do this yet.
+    /// A step that only OTP's side knows.
     Unsupported(String),
 }
 
@@ -71,13 +71,14 @@ fn sum_up(verdicts: &[Verdict]) -> bool {
     let missing = count(|verdict| matches!(verdict, Verdict::Unsupported(_)));
     let design = count(|verdict| matches!(verdict, Verdict::DiffersByDesign(_)));
     let equal = count(|verdict| matches!(verdict, Verdict::Equal));
-    let failed = verdicts.len() - missing - design - equal;
+    let failed = verdicts.len() - design - equal;
     let word = if failed == 0 { "ok" } else { "FAILED" };
     println!(
-        "\n{equal} equal, {design} different by design, {failed} different, {missing} missing"
+        "\n{equal} equal, {design} different by design, {} different, {missing} missing",
+        failed - missing
     );
     println!(
-        "test result: {word}. {} passed; {failed} failed; {missing} ignored",
+        "test result: {word}. {} passed; {failed} failed; 0 ignored",
         equal + design
     );
     failed == 0

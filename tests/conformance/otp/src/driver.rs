@@ -6,6 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use vaxel_actor::event_manager::EventManager;
 use vaxel_actor::state_machine::StateMachine as _;
 
 use crate::entry::Entry;
@@ -162,7 +163,10 @@ impl Driver {
                 let answer = self.ask(op, sup, &words[2..]);
                 self.note(format!("{op} {sup} {child}: {answer}"));
             }
-            ["manager", ..] => world.unsupported(words),
+            ["manager", name] => {
+                let manager = EventManager::spawn_in(&world.system);
+                world.enter(name, Entry::Manager(manager));
+            }
             [name, ..] => self.tell(name, words),
             [] => {}
         }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use vaxel_actor::event_manager::EventManagerRef;
 use vaxel_actor::state_machine::MachineRef;
 use vaxel_actor::supervisor::AnySupervisor;
 use vaxel_actor::{ActorRef, AnyRef};
 
+use crate::events::Happening;
 use crate::machine::{Event, Scripted};
 use crate::process::{Ask, Process, Run, Text};
 use crate::reason;
@@ -15,6 +17,7 @@ use crate::reason;
 pub(crate) enum Entry {
     Process(ActorRef<Process>),
     Machine(MachineRef<Scripted>),
+    Manager(EventManagerRef<Happening>),
     Supervisor(AnySupervisor),
 }
 
@@ -23,6 +26,7 @@ impl Entry {
         match self {
             Entry::Process(actor) => actor.erase(),
             Entry::Machine(actor) => actor.erase(),
+            Entry::Manager(manager) => manager.erase(),
             Entry::Supervisor(supervisor) => supervisor.erase(),
         }
     }
@@ -32,6 +36,7 @@ impl Entry {
         match self {
             Entry::Process(actor) => actor.cast(Text(text)).is_ok(),
             Entry::Machine(actor) => actor.cast(Text(text)).is_ok(),
+            Entry::Manager(manager) => manager.notify(Happening::Info(text)).is_ok(),
             Entry::Supervisor(_) => self.any().is_alive(),
         }
     }
@@ -41,7 +46,7 @@ impl Entry {
         match self {
             Entry::Process(actor) => _ = actor.cast(Run::cast(words)),
             Entry::Machine(actor) => _ = actor.cast(Run::cast(words)),
-            Entry::Supervisor(_) => {}
+            Entry::Manager(_) | Entry::Supervisor(_) => {}
         }
     }
 
@@ -59,7 +64,7 @@ impl Entry {
                     .timeout(limit);
                 asked.await.unwrap_or_else(|error| reason::of_call(&error))
             }
-            Entry::Supervisor(_) => "exit:unsupported".to_owned(),
+            Entry::Manager(_) | Entry::Supervisor(_) => "exit:unsupported".to_owned(),
         }
     }
 }

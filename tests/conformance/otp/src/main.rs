@@ -15,6 +15,7 @@ mod beam;
 mod compare;
 mod driver;
 mod entry;
+mod events;
 mod machine;
 mod mutants;
 mod mutation;

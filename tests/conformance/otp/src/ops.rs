@@ -5,6 +5,7 @@ use std::time::Duration;
 use vaxel_actor::Context;
 
 use crate::entry::Entry;
+use crate::events;
 use crate::process::{Birth, Flood, Process, Text, number, pause};
 use crate::reason;
 
@@ -67,7 +68,7 @@ pub(crate) async fn op(process: &mut Process, words: &[String], cx: &mut Context
 
 /// Who is meant: by its name in the scenario, by the name it registered (`@name`), or by the
 /// reference that was kept (`=name`).
-fn target(process: &Process, name: &str) -> Option<Entry> {
+pub(crate) fn target(process: &Process, name: &str) -> Option<Entry> {
     match name.strip_prefix('=') {
         Some(kept) => process.kept.get(kept).cloned(),
         None => process.birth.world.target(name),
@@ -220,7 +221,7 @@ async fn wait(process: &mut Process, words: &[String], cx: &mut Context<Process>
                 Err(_) => "response: timeout".to_owned(),
             });
         }
-        _ => process.birth.world.unsupported(words),
+        _ => events::op(process, words, cx).await,
     }
 }
 

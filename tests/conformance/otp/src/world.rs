@@ -196,8 +196,8 @@ impl State {
     pub(crate) fn alive(&self) -> Vec<(String, Entry)> {
         let lives = |(name, entry): (&String, &Entry)| {
             let alive = match entry {
-                Entry::Process(_) | Entry::Machine(_) => self.alive.contains_key(name),
-                _ => entry.any().is_alive(),
+                Entry::Supervisor(_) => entry.any().is_alive(),
+                _ => self.alive.contains_key(name),
             };
             alive.then(|| (name.clone(), entry.clone()))
         };

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use vaxel_runtime::{
     Actor, ActorRef, ChildExit, Context, ExitReason, Handler, Mailbox, Message, Random,
-    ReportContext, Started,
+    ReportContext, Started, TrappedExit,
 };
 
 use super::children::{Children, Extra, Phase};
 use super::{DynamicSupervisorBuilder, stopping};
+use crate::parent::Parent;
 use crate::supervisor::backoff::Delays;
 use crate::supervisor::info::{ChildChange, ChildCounts, ChildId, ChildInfo, ChildKey};
 use crate::supervisor::intensity::Intensity;
@@ -33,6 +34,7 @@ pub struct DynamicSupervisor {
     intensity: Intensity,
     reporter: Reporter,
     template: Option<Arc<dyn Any + Send + Sync>>,
+    parent: Parent,
     random: Random,
 }
 
@@ -53,6 +55,7 @@ impl Actor for DynamicSupervisor {
             intensity: Intensity::new(builder.max_restarts, builder.within),
             reporter: Reporter::default(),
             template: builder.template,
+            parent: Parent::trap_exits(cx),
             random: own_random(cx),
         })
     }
@@ -159,6 +162,12 @@ impl DynamicSupervisor {
 impl Handler<ChildExit> for DynamicSupervisor {
     async fn handle(&mut self, exit: ChildExit, cx: &mut Context<Self>) {
         self.child_ended(exit, cx);
+    }
+}
+
+impl Handler<TrappedExit> for DynamicSupervisor {
+    async fn handle(&mut self, exit: TrappedExit, cx: &mut Context<Self>) {
+        self.parent.obey(exit, cx);
     }
 }
 
