@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 use crate::socket::dispatch::Raw;
 
@@ -31,7 +31,7 @@ impl Line {
 
 /// The messages of a body: one a line, or one in all.
 pub(super) fn lines(headers: &HeaderMap, body: &[u8], batch_max: usize) -> Vec<Line> {
-    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     if content_type != Some(b"application/x-ndjson") {
         return vec![text(body)];
     }
