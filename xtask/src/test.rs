@@ -6,6 +6,7 @@
 //! end. Only failures make the command fail. The last line is always
 //! `N passed, N failed, N skipped`, where a check that is no suite of tests counts as one.
 
+mod autobahn;
 mod count;
 mod facade;
 mod process;

@@ -2,6 +2,7 @@
 
 mod entry;
 mod poll;
+mod sending;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +10,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::net::Shutdown;
 use slab::Slab;
+use vaxel_websocket::deflate::{self, Agreement, Deflater};
 use vaxel_websocket::handshake::{self, RequestHead};
 use vaxel_websocket::{CloseCode, Frame};
 
 use crate::admission::Admission;
 use crate::counters::Counters;
 use crate::limits::Limits;
-use crate::outbox::{Flushed, send_now};
+use crate::outbox::OutboxPolicy;
 use crate::protocol::CloseReason;
 pub(crate) use entry::{Entry, Held, State};
 pub(crate) use poll::{Interest, Poll, Ready, Source};
@@ -42,12 +44,16 @@ pub struct ShardIo<S> {
     pub(crate) limits: Arc<Limits>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) admission: Arc<Admission>,
+    /// There when connections may be compressed.
+    pub(crate) deflater: Option<Deflater>,
     /// The shard's coarse clock, in ticks.
     pub(crate) now: u32,
     /// Connections whose end the protocol has not been told of, or that are to be removed.
     pub(crate) ended: Vec<(ConnectionId, CloseReason)>,
     /// Connections whose kept input is to be offered (again).
     pub(crate) resumable: Vec<ConnectionId>,
+    /// Connections that have used up their second.
+    pub(crate) throttled: Vec<ConnectionId>,
 }
 
 impl<S> fmt::Debug for ShardIo<S> {
@@ -92,7 +98,13 @@ impl<S> ShardIo<S> {
     /// Never waits and allocates nothing when the socket takes the whole frame; otherwise the
     /// frame's bytes are shared, up to [`Limits::outbox_bytes_max`].
     pub fn send(&mut self, id: ConnectionId, frame: &Frame) -> bool {
-        self.is_open(id) && self.write(id, frame)
+        self.send_with(id, frame, OutboxPolicy::Close)
+    }
+
+    /// The same with another policy for a client that reads too slowly. False also when the frame
+    /// was dropped.
+    pub fn send_with(&mut self, id: ConnectionId, frame: &Frame, policy: OutboxPolicy) -> bool {
+        self.is_open(id) && self.write(id, frame, policy)
     }
 
     /// What waits for the connection's socket, in bytes, with 64 for each waiting frame. For
@@ -179,6 +191,10 @@ impl<S> ShardIo<S> {
                 return Err(session);
             }
         };
+        let agreement = match self.deflater {
+            Some(_) => deflate::negotiate(request.extensions()),
+            None => None,
+        };
         let now = self.now;
         let Some(entry) = self.entry_mut(id) else {
             return Err(session);
@@ -186,9 +202,13 @@ impl<S> ShardIo<S> {
         entry.state = State::Accepted;
         entry.session = Some(session);
         entry.seen = now;
+        entry.deflate = agreement.map(Agreement::window_bits);
         self.counters.handshakes.add(1);
         self.counters.websockets_open.add(1);
-        self.write_bytes(id, handshake::accept(key, subprotocol).into());
+        self.write_bytes(
+            id,
+            handshake::accept_with(key, subprotocol, agreement).into(),
+        );
         Ok(request.head_bytes())
     }
 
@@ -208,70 +228,6 @@ impl<S> ShardIo<S> {
             status.canonical_reason().unwrap_or(""),
         );
         self.begin_end(id, Some(answer.into()), CloseReason::Gone);
-    }
-
-    /// Writes a frame of an open or closing connection.
-    pub(crate) fn write(&mut self, id: ConnectionId, frame: &Frame) -> bool {
-        self.counters.frames_out.add(1);
-        let Some(entry) = self.table.get_mut(id.slot as usize) else {
-            return false;
-        };
-        if entry.outbox().is_none() {
-            match send_now(&entry.socket, frame.as_bytes()) {
-                Ok(written) => {
-                    self.counters.bytes_out.add(written as u64);
-                    if written == frame.as_bytes().len() {
-                        return true;
-                    }
-                    return self.queue(id, frame.clone().into_bytes(), written);
-                }
-                Err(_) => {
-                    self.fail(id, CloseReason::Gone);
-                    return false;
-                }
-            }
-        }
-        self.queue(id, frame.clone().into_bytes(), 0)
-    }
-
-    fn write_bytes(&mut self, id: ConnectionId, bytes: Bytes) {
-        let Some(entry) = self.table.get_mut(id.slot as usize) else {
-            return;
-        };
-        if entry.outbox().is_some() {
-            self.queue(id, bytes, 0);
-            return;
-        }
-        match send_now(&entry.socket, &bytes) {
-            Ok(written) => {
-                self.counters.bytes_out.add(written as u64);
-                if written < bytes.len() {
-                    self.queue(id, bytes, written);
-                }
-            }
-            Err(_) => self.fail(id, CloseReason::Gone),
-        }
-    }
-
-    /// Keeps what the socket did not take, unless that would be too much.
-    fn queue(&mut self, id: ConnectionId, bytes: Bytes, written: usize) -> bool {
-        let outbox_bytes_max = self.limits.outbox_bytes_max;
-        let Some(entry) = self.table.get_mut(id.slot as usize) else {
-            return false;
-        };
-        let is_closing = entry.state == State::Closing;
-        let outbox = entry.backlog_mut().outbox.get_or_insert_default();
-        // What is half written has to be finished, and a close frame has to fit.
-        if written == 0 && !is_closing && outbox.weight_with(bytes.len()) > outbox_bytes_max {
-            outbox.drop_unbegun();
-            self.counters.slow_consumers.add(1);
-            let frame = Frame::close(CloseCode::POLICY_VIOLATION, "slow consumer");
-            self.begin_close(id, Some(frame), CloseReason::SlowConsumer);
-            return false;
-        }
-        outbox.push(bytes, written);
-        self.update_interest(id);
-        true
     }
 
     /// Sends a close frame and goes on as [`begin_end`](Self::begin_end).
@@ -338,36 +294,6 @@ impl<S> ShardIo<S> {
         }
     }
 
-    /// The socket takes more: writes what waits.
-    pub(crate) fn flush(&mut self, id: ConnectionId) {
-        let Some(entry) = self.entry_mut(id) else {
-            return;
-        };
-        let Entry {
-            socket,
-            backlog: Some(backlog),
-            ..
-        } = entry
-        else {
-            return;
-        };
-        let Some(outbox) = &mut backlog.outbox else {
-            return;
-        };
-        match outbox.flush(socket) {
-            Ok((written, flushed)) => {
-                if flushed == Flushed::All {
-                    backlog.outbox = None;
-                    entry.tidy_backlog();
-                    self.finish_if_flushed(id);
-                    self.update_interest(id);
-                }
-                self.counters.bytes_out.add(written as u64);
-            }
-            Err(_) => self.fail(id, CloseReason::Gone),
-        }
-    }
-
     /// Tells the kernel what the connection waits for, if that has changed.
     pub(crate) fn update_interest(&mut self, id: ConnectionId) {
         let Some(entry) = self.table.get_mut(id.slot as usize) else {
@@ -410,6 +336,11 @@ impl<S> Connection<'_, S> {
     /// Sends a frame, see [`ShardIo::send`].
     pub fn send(&mut self, frame: &Frame) -> bool {
         self.io.send(self.id, frame)
+    }
+
+    /// Sends a frame with another policy, see [`ShardIo::send_with`].
+    pub fn send_with(&mut self, frame: &Frame, policy: OutboxPolicy) -> bool {
+        self.io.send_with(self.id, frame, policy)
     }
 
     /// What waits for its socket, see [`ShardIo::outbox_bytes`].

@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower_service::Service;
+use vaxel_websocket::deflate::Compression;
 
 use crate::admission::Admission;
 use crate::counters::{Counters, NetCounters};
@@ -34,6 +35,13 @@ pub struct NetConfig {
     pub shards: NonZero<usize>,
     /// The bounds.
     pub limits: Limits,
+    /// Whether messages are compressed for clients that offer permessage-deflate, and how. Default
+    /// `None`, since most messages are too short to gain and compression costs more than sending.
+    ///
+    /// There is no context takeover: a shard has one compressor (260 KiB) and one decompressor
+    /// (40 KiB) for all its connections, made when first needed, and a broadcast
+    /// ([`Frame::with_twin`](vaxel_websocket::Frame::with_twin)) is compressed once.
+    pub compression: Option<Compression>,
 }
 
 impl NetConfig {
@@ -44,6 +52,7 @@ impl NetConfig {
             address,
             shards,
             limits: Limits::default(),
+            compression: None,
         }
     }
 }
@@ -149,6 +158,7 @@ where
             handle: shard,
             shard_count: count,
             limits: Arc::clone(&limits),
+            compression: config.compression,
             admission: Arc::clone(&admission),
             http: http_driver::driver(service.clone(), runtime.clone(), Arc::clone(&limits)),
             counters,

@@ -4,6 +4,7 @@
 //! something is ready the shard passes over its ready list without waiting, then over its inbox,
 //! until both are empty. HTTP connections are tasks of the same runtime.
 
+mod allowance;
 mod clock;
 mod drain;
 mod head;
@@ -22,6 +23,7 @@ use slab::Slab;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, watch};
+use vaxel_websocket::deflate::{Compression, Deflater, Inflater};
 
 use crate::admission::{Admission, Refusal};
 use crate::counters::Counters;
@@ -31,6 +33,7 @@ use crate::io::{ConnectionId, Entry, Interest, Poll, Ready, ShardIo, Source, Sta
 use crate::limits::Limits;
 use crate::listener;
 use crate::protocol::{CloseReason, Protocol};
+pub(crate) use allowance::Allowance;
 use clock::Clock;
 use drain::Draining;
 
@@ -59,6 +62,7 @@ pub(crate) struct Seed<P: Protocol> {
     pub(crate) handle: ShardHandle<P::Command>,
     pub(crate) shard_count: usize,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) compression: Option<Compression>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) http: Driver,
     pub(crate) counters: Arc<Counters>,
@@ -94,6 +98,7 @@ pub(crate) struct Shard<P: Protocol> {
     is_listener_resting: bool,
     next_key: u32,
     clock: Clock,
+    allowance: Allowance,
     /// When held messages were offered last.
     resumed_at: Instant,
     http: Driver,
@@ -105,12 +110,14 @@ pub(crate) struct Shard<P: Protocol> {
     // Kept for their memory.
     events: Vec<Event>,
     buffer: Vec<u8>,
+    inflater: Inflater,
     taken: Vec<Note<P::Command>>,
 }
 
 impl<P: Protocol> Shard<P> {
     fn new(seed: Seed<P>, poll: Poll, listener: OwnedFd) -> Self {
         let clock = Clock::new(&seed.limits);
+        let allowance = Allowance::new(&seed.limits);
         Self {
             local: seed.protocol.local(&seed.handle),
             io: ShardIo {
@@ -120,9 +127,11 @@ impl<P: Protocol> Shard<P> {
                 limits: seed.limits,
                 counters: seed.counters,
                 admission: seed.admission,
+                deflater: seed.compression.map(Deflater::new),
                 now: 0,
                 ended: Vec::new(),
                 resumable: Vec::new(),
+                throttled: Vec::new(),
             },
             handle: seed.handle,
             shard_count: seed.shard_count,
@@ -130,6 +139,7 @@ impl<P: Protocol> Shard<P> {
             is_listener_resting: false,
             next_key: 0,
             clock,
+            allowance,
             resumed_at: Instant::now(),
             http: seed.http,
             http_phase: watch::Sender::new(HttpPhase::Run),
@@ -139,6 +149,7 @@ impl<P: Protocol> Shard<P> {
             is_over: false,
             events: Vec::new(),
             buffer: vec![0; READ_BYTES_MAX],
+            inflater: Inflater::new(),
             taken: Vec::new(),
         }
     }
@@ -278,8 +289,10 @@ impl<P: Protocol> Shard<P> {
             key: id.key,
             seen: self.io.now,
             place,
+            used: 0,
             state: State::Head,
             interest: Interest::READ,
+            deflate: None,
             decoder: Default::default(),
             backlog: None,
             session: None,

@@ -5,7 +5,7 @@ mod support;
 use std::sync::atomic::Ordering::SeqCst;
 
 use support::client::{Client, Received, frame};
-use support::{Command, Event, Server};
+use support::{Command, Event, Server, wait_until};
 use vaxel_net::CloseReason;
 use vaxel_websocket::{CloseCode, Frame, Opcode, ProtocolError};
 
@@ -299,13 +299,4 @@ fn deferred_requests_are_decided_by_a_command() {
         .unwrap();
     assert_eq!(client.receive_http(), (401, vec![]));
     client.expect_end();
-}
-
-/// Polls a counter that no event announces.
-fn wait_until(awaited: &str, condition: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < support::PATIENCE, "awaited {awaited}");
-        std::thread::yield_now();
-    }
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use vaxel_actor::System;
 use vaxel_actor::supervisor::SupervisorBuilder;
 use vaxel_channels::{ChannelsProtocol, Socket};
-use vaxel_net::{Drain, Limits, NetConfig};
+use vaxel_net::{Compression, Drain, Limits, NetConfig};
 
 use crate::error::ServerError;
 use crate::http::{self, Draining};
@@ -21,6 +21,7 @@ pub struct ServerBuilder {
     listen: String,
     shards: Option<NonZero<usize>>,
     limits: Limits,
+    compression: Option<Compression>,
     drain: Drain,
     system: Option<System>,
     supervisor: Option<SupervisorBuilder>,
@@ -37,6 +38,7 @@ impl Default for ServerBuilder {
             listen: "127.0.0.1:4000".to_owned(),
             shards: None,
             limits: Limits::default(),
+            compression: None,
             drain: Drain::default(),
             system: None,
             supervisor: None,
@@ -64,6 +66,14 @@ impl ServerBuilder {
     /// The bounds of the connection plane: frames, outboxes, time-outs, connections.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Compresses messages for clients that offer permessage-deflate, as browsers do. Off unless
+    /// called: most messages are too short to gain, and compressing costs more than sending. A
+    /// broadcast is compressed once for all its receivers, and no memory is kept per connection.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
         self
     }
 
@@ -126,6 +136,7 @@ impl ServerBuilder {
         };
         let mut config = NetConfig::new(address);
         config.limits = self.limits;
+        config.compression = self.compression;
         config.shards = self.shards.unwrap_or(config.shards);
         let protocol = ChannelsProtocol::new(system.clone(), self.sockets, config.shards.get());
         let endpoint = protocol.endpoint().clone();

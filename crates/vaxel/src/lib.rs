@@ -77,7 +77,7 @@ pub use vaxel_channels::{
 };
 pub use vaxel_macros::{Message, actor, main};
 #[cfg(feature = "server")]
-pub use vaxel_net::{Drain, Limits as NetLimits, NetCounters};
+pub use vaxel_net::{Compression, Drain, Limits as NetLimits, NetCounters};
 #[cfg(feature = "server")]
 pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
 #[cfg(feature = "server")]

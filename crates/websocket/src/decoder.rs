@@ -1,13 +1,17 @@
 //! The decoder: bytes in, messages out.
 
+mod open;
+
 use std::borrow::Cow;
 
-use simdutf8::{basic, compat};
+use simdutf8::basic;
 
 use crate::close::CloseFrame;
+use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::header::{Header, Opcode};
 use crate::mask::mask;
+use open::Open;
 
 /// Which end of the connection decodes. A server demands masked frames, a client unmasked ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +30,8 @@ pub struct Config {
     /// Bytes of payload in one frame. Default 128 KiB: twice the 64 KiB in which LiveView uploads
     /// its chunks, and little enough that ten thousand half-sent frames stay near one gigabyte.
     pub frame_bytes_max: usize,
-    /// Bytes of a message put together from fragments. Default 128 KiB.
+    /// Bytes of a message, whether it came in one frame or in fragments, and of a compressed one
+    /// both before and after it is inflated. Default 128 KiB.
     pub message_bytes_max: usize,
 }
 
@@ -40,7 +45,8 @@ impl Default for Config {
     }
 }
 
-/// A message. Borrowed from the input when it came in one frame, owned when it was fragmented.
+/// A message. Borrowed from the input when it came in one frame and one piece, from the inflater
+/// when it was compressed, else owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// Valid UTF-8.
@@ -65,33 +71,33 @@ pub struct Decoded<'a> {
     pub message: Option<Message<'a>>,
 }
 
-/// The state of one direction of a connection: a pointer, null unless a fragmented message is
-/// open.
+/// The state of one direction of a connection: a pointer, null unless a message is open.
 ///
-/// The caller keeps the bytes of an incomplete frame; [`Config::frame_bytes_max`] and
-/// [`Header::BYTES_MAX`] bound how many that can be.
+/// The caller keeps only bytes of an incomplete header or control frame, at most
+/// [`INPUT_KEPT_BYTES_MAX`](Self::INPUT_KEPT_BYTES_MAX). Everything else that is incomplete is
+/// kept here, bounded by [`Config::message_bytes_max`].
 #[derive(Debug, Default)]
 pub struct Decoder {
-    open: Option<Box<Fragments>>,
-}
-
-/// A message of which more fragments are to come.
-#[derive(Debug)]
-struct Fragments {
-    is_text: bool,
-    /// How much of a text is known to be UTF-8.
-    valid: usize,
-    bytes: Vec<u8>,
+    open: Option<Box<Open>>,
 }
 
 impl Decoder {
+    /// Bytes of input that [`decode`](Self::decode) may leave when it asks for more.
+    pub const INPUT_KEPT_BYTES_MAX: usize =
+        Header::BYTES_MAX + Header::CONTROL_PAYLOAD_BYTES_MAX - 1;
+
     /// A decoder at the start of a connection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Decodes the next message at the start of `input`, unmasking it in place. Bytes of
-    /// incomplete frames are left as they are.
+    /// Whether a message has begun of which more is to come.
+    pub fn is_mid_message(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Decodes the next message at the start of `input`, unmasking it in place. Text is checked
+    /// as far as it is there, so that bad text is found with its first bad byte.
     ///
     /// Call it again with what is left until `message` is `None`.
     pub fn decode<'a>(
@@ -99,43 +105,77 @@ impl Decoder {
         config: &Config,
         input: &'a mut [u8],
     ) -> Result<Decoded<'a>, ProtocolError> {
+        self.decode_with(config, None, input)
+    }
+
+    /// The same on a connection that has negotiated permessage-deflate: messages that the peer
+    /// has compressed go through `inflater`, and lie there until its next use.
+    pub fn decode_with<'a>(
+        &mut self,
+        config: &Config,
+        inflater: Option<&'a mut Inflater>,
+        input: &'a mut [u8],
+    ) -> Result<Decoded<'a>, ProtocolError> {
         let mut consumed = 0;
+        let incomplete = |consumed| Decoded {
+            consumed,
+            message: None,
+        };
         loop {
-            let Some((header, head)) = Header::parse(&input[consumed..])? else {
-                return Ok(Decoded {
-                    consumed,
-                    message: None,
-                });
-            };
-            self.check(config, &header)?;
-            let start = consumed + head;
-            let payload_bytes = header.payload_bytes as usize;
-            if input.len() - start < payload_bytes {
-                return Ok(Decoded {
-                    consumed,
-                    message: None,
-                });
+            if let Some(open) = &mut self.open
+                && open.is_inside_frame()
+            {
+                consumed += open.take_in(config, &mut input[consumed..])?;
+                if open.is_inside_frame() {
+                    return Ok(incomplete(consumed));
+                }
             }
-            consumed = start + payload_bytes;
-            if let Some(key) = header.mask {
-                mask(&mut input[start..consumed], key);
-            }
-            if header.is_final && header.opcode != Opcode::Continuation {
-                let message = Some(whole(header.opcode, &input[start..consumed])?);
+            if let Some(open) = self.open.take_if(|open| open.is_complete()) {
+                let message = Some(open.finish(config, inflater)?);
                 return Ok(Decoded { consumed, message });
             }
-            if let Some(message) = self.fragment(config, &header, &input[start..consumed])? {
-                return Ok(Decoded {
-                    consumed,
-                    message: Some(message),
-                });
+            let Some((header, head)) = Header::parse(&input[consumed..])? else {
+                return Ok(incomplete(consumed));
+            };
+            self.check(config, &header, inflater.is_some())?;
+            let start = consumed + head;
+            let end = start.saturating_add(header.payload_bytes as usize);
+            let is_here = end <= input.len();
+            if header.opcode.is_control() && !is_here {
+                return Ok(incomplete(consumed));
             }
+            if !is_here || !header.is_final || header.opcode == Opcode::Continuation {
+                self.open
+                    .get_or_insert_with(|| Box::new(Open::new(&header)))
+                    .begin_frame(&header);
+                consumed = start;
+                continue;
+            }
+            let payload = &mut input[start..end];
+            if let Some(key) = header.mask {
+                mask(payload, key);
+            }
+            let message = match header.reserved {
+                0 => whole(header.opcode, payload)?,
+                _ => inflated(header.opcode, config, inflater, payload)?,
+            };
+            return Ok(Decoded {
+                consumed: end,
+                message: Some(message),
+            });
         }
     }
 
     /// Everything that the header must fulfil here and now.
-    fn check(&self, config: &Config, header: &Header) -> Result<(), ProtocolError> {
-        if header.reserved != 0 {
+    fn check(
+        &self,
+        config: &Config,
+        header: &Header,
+        may_be_compressed: bool,
+    ) -> Result<(), ProtocolError> {
+        let may_have_bit =
+            may_be_compressed && matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        if header.reserved != 0 && !(may_have_bit && header.reserved == Header::COMPRESSED) {
             return Err(ProtocolError::ReservedBits);
         }
         match (config.role, header.mask) {
@@ -148,73 +188,20 @@ impl Decoder {
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::Interleaved),
             _ => {}
         }
-        if header.payload_bytes > config.frame_bytes_max as u64 && !header.opcode.is_control() {
+        if header.opcode.is_control() {
+            return Ok(());
+        }
+        if header.payload_bytes > config.frame_bytes_max as u64 {
             return Err(ProtocolError::FrameTooBig {
                 bytes: header.payload_bytes,
                 bytes_max: config.frame_bytes_max,
             });
         }
-        let before = self.open.as_ref().map_or(0, |open| open.bytes.len() as u64);
-        let is_fragment = !header.is_final || header.opcode == Opcode::Continuation;
-        if is_fragment && before + header.payload_bytes > config.message_bytes_max as u64 {
+        let before = self.open.as_ref().map_or(0, |open| open.bytes() as u64);
+        if before + header.payload_bytes > config.message_bytes_max as u64 {
             return Err(ProtocolError::MessageTooBig {
                 bytes_max: config.message_bytes_max,
             });
-        }
-        Ok(())
-    }
-
-    /// Takes in one fragment; the message if it was the last.
-    fn fragment<'a>(
-        &mut self,
-        config: &Config,
-        header: &Header,
-        payload: &[u8],
-    ) -> Result<Option<Message<'a>>, ProtocolError> {
-        let open = self.open.get_or_insert_with(|| {
-            let is_text = header.opcode == Opcode::Text;
-            Box::new(Fragments {
-                is_text,
-                valid: 0,
-                bytes: Vec::new(),
-            })
-        });
-        open.append(payload, config.message_bytes_max);
-        if open.is_text {
-            open.validate()?;
-        }
-        if !header.is_final {
-            return Ok(None);
-        }
-        let Some(open) = self.open.take() else {
-            return Ok(None);
-        };
-        if open.is_text {
-            let text = String::from_utf8(open.bytes).map_err(|_| ProtocolError::Utf8)?;
-            return Ok(Some(Message::Text(text.into())));
-        }
-        Ok(Some(Message::Binary(open.bytes.into())))
-    }
-}
-
-impl Fragments {
-    /// Appends without letting the capacity pass `bytes_max`.
-    fn append(&mut self, payload: &[u8], bytes_max: usize) {
-        let needed = self.bytes.len() + payload.len();
-        if needed > self.bytes.capacity() {
-            let capacity = needed.max((self.bytes.capacity() * 2).min(bytes_max));
-            self.bytes.reserve_exact(capacity - self.bytes.len());
-        }
-        self.bytes.extend_from_slice(payload);
-    }
-
-    /// Looks at the text that is new, so that bad text is found with its fragment. A character
-    /// cut in two by a fragment's end is looked at again.
-    fn validate(&mut self) -> Result<(), ProtocolError> {
-        match compat::from_utf8(&self.bytes[self.valid..]) {
-            Ok(_) => self.valid = self.bytes.len(),
-            Err(error) if error.error_len().is_none() => self.valid += error.valid_up_to(),
-            Err(_) => return Err(ProtocolError::Utf8),
         }
         Ok(())
     }
@@ -233,6 +220,17 @@ fn whole(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, ProtocolError> {
         Opcode::Pong => Message::Pong(payload),
         Opcode::Close => Message::Close(CloseFrame::parse(payload)?),
     })
+}
+
+/// The message of which `payload` is the compressed form.
+fn inflated<'a>(
+    opcode: Opcode,
+    config: &Config,
+    inflater: Option<&'a mut Inflater>,
+    payload: &[u8],
+) -> Result<Message<'a>, ProtocolError> {
+    let inflater = inflater.ok_or(ProtocolError::ReservedBits)?;
+    whole(opcode, inflater.inflate(payload, config.message_bytes_max)?)
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub enum ProtocolError {
     /// Text or a close reason that is no UTF-8.
     #[error("text is not valid utf-8")]
     Utf8,
+    /// A compressed message that does not inflate.
+    #[error("compressed message is malformed")]
+    Deflate,
     /// A frame longer than [`Config::frame_bytes_max`](crate::Config::frame_bytes_max).
     #[error("frame of {bytes} bytes exceeds {bytes_max}")]
     FrameTooBig {
@@ -53,8 +56,8 @@ pub enum ProtocolError {
         /// The limit.
         bytes_max: usize,
     },
-    /// Fragments that add up to more than
-    /// [`Config::message_bytes_max`](crate::Config::message_bytes_max).
+    /// A message longer than [`Config::message_bytes_max`](crate::Config::message_bytes_max),
+    /// all its fragments together, or inflated.
     #[error("message of more than {bytes_max} bytes")]
     MessageTooBig {
         /// The limit.
@@ -63,10 +66,11 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The code to close the connection with: 1007 for bad text, 1009 for size, else 1002.
+    /// The code to close the connection with: 1007 for bad text and for data that does not inflate,
+    /// 1009 for size, else 1002.
     pub fn close_code(&self) -> CloseCode {
         match self {
-            Self::Utf8 => CloseCode::INVALID_PAYLOAD,
+            Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => CloseCode::TOO_BIG,
             _ => CloseCode::PROTOCOL_ERROR,
         }

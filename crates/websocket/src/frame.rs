@@ -1,21 +1,28 @@
 //! Encoded frames.
 
+mod twin;
+
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
 use crate::close::CloseCode;
 use crate::header::{Header, Opcode};
 use crate::mask::mask;
+use twin::Twin;
+pub use twin::Wire;
 
 /// One encoded server frame in shared bytes.
 ///
 /// Cloning shares the bytes, so a broadcast is encoded once and sent from one place in memory to
 /// every subscriber. Frames of a server carry no mask, which is what makes that possible.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Frame {
     bytes: Bytes,
+    /// Where clones share the compressed form, if they do.
+    twin: Option<Arc<Twin>>,
 }
 
 impl Frame {
@@ -73,6 +80,7 @@ impl Frame {
         bytes.extend_from_slice(payload);
         Self {
             bytes: bytes.into(),
+            twin: None,
         }
     }
 
@@ -103,6 +111,14 @@ impl Frame {
         }
     }
 }
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Frame {}
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +171,7 @@ impl FrameBuilder {
         self.bytes.shrink_to_fit();
         let mut bytes = Bytes::from(self.bytes);
         bytes.advance(start);
-        Frame { bytes }
+        Frame { bytes, twin: None }
     }
 }
 

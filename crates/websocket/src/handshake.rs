@@ -11,6 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
+use crate::deflate::Agreement;
+
 pub use client::{ClientHandshake, ResponseError, check_response, client_request, encode_key};
 pub use request::RequestHead;
 
@@ -65,7 +67,13 @@ pub fn accept_key(key: &str) -> String {
 /// `subprotocol` must be one of those the client offered; one that is no HTTP token is left out,
 /// so that nothing can be smuggled into the head.
 pub fn accept(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
-    let mut answer = Vec::with_capacity(192);
+    accept_with(key, subprotocol, None)
+}
+
+/// The same, with permessage-deflate when that has been agreed upon
+/// ([`negotiate`](crate::deflate::negotiate)).
+pub fn accept_with(key: &str, subprotocol: Option<&str>, deflate: Option<Agreement>) -> Vec<u8> {
+    let mut answer = Vec::with_capacity(288);
     answer.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
         sec-websocket-accept: ",
@@ -74,6 +82,10 @@ pub fn accept(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
     if let Some(subprotocol) = subprotocol.filter(|name| is_token(name)) {
         answer.extend_from_slice(b"\r\nsec-websocket-protocol: ");
         answer.extend_from_slice(subprotocol.as_bytes());
+    }
+    if let Some(agreement) = deflate {
+        answer.extend_from_slice(b"\r\nsec-websocket-extensions: ");
+        answer.extend_from_slice(agreement.to_string().as_bytes());
     }
     answer.extend_from_slice(b"\r\n\r\n");
     answer

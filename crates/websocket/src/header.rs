@@ -64,6 +64,8 @@ impl Header {
     pub const BYTES_MAX: usize = 14;
     /// Bytes of the longest header without a mask.
     pub const UNMASKED_BYTES_MAX: usize = 10;
+    /// The reserved bit that marks a compressed message (RFC 7692, section 6).
+    pub const COMPRESSED: u8 = 0b100;
     /// Bytes of payload that a control frame may have.
     pub const CONTROL_PAYLOAD_BYTES_MAX: usize = 125;
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
-use super::facade;
 use super::process::Show;
 use super::tools::{self, Missing};
 use super::{Outcome, Session, Stage};
+use super::{autobahn, facade};
 
 /// Every check. Limits are for a cold start on two busy cores; nobody waits for them otherwise.
 pub(super) const STAGES: &[Stage] = &[
@@ -91,6 +91,12 @@ pub(super) const STAGES: &[Stage] = &[
         run: release,
     },
     Stage {
+        name: "chaos",
+        what: "actors killed at random under load, and everything counted",
+        limit_minutes: 15,
+        run: chaos,
+    },
+    Stage {
         name: "js",
         what: "the JavaScript client",
         limit_minutes: 5,
@@ -101,6 +107,12 @@ pub(super) const STAGES: &[Stage] = &[
         what: "npm phoenix and raw frames against the server",
         limit_minutes: 15,
         run: conformance,
+    },
+    Stage {
+        name: "autobahn",
+        what: "the Autobahn suite against the connection plane",
+        limit_minutes: 15,
+        run: autobahn::run,
     },
     Stage {
         name: "otp",
@@ -287,6 +299,17 @@ fn release(session: &mut Session) -> Result<Outcome> {
     session.check(command)
 }
 
+/// A short bout in a small tree; with `--deep` a thousand kills a second for a minute among a
+/// hundred thousand actors.
+fn chaos(session: &mut Session) -> Result<Outcome> {
+    let program = build(session, "vaxel-cli")?;
+    let mut command = session.command(program, ["bench", "chaos"]);
+    if !session.is_deep {
+        command.args(["--actors", "20000", "--seconds", "10"]);
+    }
+    session.check(command)
+}
+
 fn js(session: &mut Session) -> Result<Outcome> {
     let node = need!(tools::node(session));
     let suites = suites(&session.root.join("js"))?;
@@ -390,7 +413,7 @@ fn no_tests_is_a_failure(session: &Session, outcome: Outcome, complaint: &str) -
 }
 
 /// Builds the binary of a package in release mode and says where it is.
-fn build(session: &mut Session, package: &str) -> Result<String> {
+pub(super) fn build(session: &mut Session, package: &str) -> Result<String> {
     let arguments = ["build", "--locked", "--release", "-p", package];
     let mut command = session.command("cargo", arguments);
     command.arg("--message-format=json-render-diagnostics");

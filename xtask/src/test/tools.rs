@@ -146,6 +146,73 @@ pub(super) fn chromium(session: &mut Session) -> Found<String> {
     Ok(found.ok_or_else(|| Missing("chromium was installed and does not start".to_owned())))
 }
 
+/// Where the Autobahn suite lives.
+const AUTOBAHN: &str = ".tools/autobahn";
+
+/// The suite's last release that is a wheel, and the last virtualenv that knows Python 2.7.
+const AUTOBAHN_PACKAGES: [&str; 2] = ["autobahntestsuite==0.8.2", "virtualenv==20.21.1"];
+
+/// The program of the Autobahn suite: ours in `.tools`, installed there now when it is not.
+pub(super) fn autobahn(session: &mut Session) -> Found<String> {
+    let folder = session.root.join(AUTOBAHN);
+    let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let wstest = at("suite/bin/wstest");
+    if answers(session, &wstest, &["--autobahnversion"]) {
+        return Ok(Ok(wstest));
+    }
+    let Some(python2) = find_python2(session)? else {
+        return Ok(Err(Missing(
+            "the Autobahn suite needs Python 2.7, and there is none (no Debian since 11 has it; \
+             pyenv install 2.7.18 builds one)"
+                .to_owned(),
+        )));
+    };
+    println!("installing the Autobahn suite into {AUTOBAHN}, which takes a minute");
+    let [suite, virtualenv] = AUTOBAHN_PACKAGES;
+    let (maker, suite_folder) = (at("maker"), at("suite"));
+    let steps: [(String, Vec<&str>); 4] = [
+        ("python3".to_owned(), vec!["-m", "venv", "--clear", &maker]),
+        (at("maker/bin/pip"), vec!["install", "--quiet", virtualenv]),
+        (
+            at("maker/bin/virtualenv"),
+            vec!["--quiet", "--clear", "--python", &python2, &suite_folder],
+        ),
+        (at("suite/bin/pip"), vec!["install", "--quiet", suite]),
+    ];
+    for (program, arguments) in steps {
+        let command = session.command(&program, arguments);
+        let finished = session.run(command, Show::All)?;
+        if let Err(missing) = installed(&finished, "the Autobahn suite")? {
+            return Ok(Err(missing));
+        }
+    }
+    Ok(match answers(session, &wstest, &["--autobahnversion"]) {
+        true => Ok(wstest),
+        false => Err(Missing(
+            "the Autobahn suite was installed and does not start".to_owned(),
+        )),
+    })
+}
+
+/// Python 2.7: on the path, or among the versions of pyenv.
+fn find_python2(session: &mut Session) -> Result<Option<String>> {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let versions = Path::new(&home).join(".pyenv/versions");
+    let mut candidates = vec!["python2.7".to_owned(), "python2".to_owned()];
+    for entry in std::fs::read_dir(versions).into_iter().flatten() {
+        let folder = entry?.path();
+        if folder
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("2.7"))
+        {
+            candidates.push(folder.join("bin/python").to_string_lossy().into_owned());
+        }
+    }
+    let is_27 = "import sys; sys.exit(sys.version_info[:2] != (2, 7))";
+    let mut found = candidates.into_iter();
+    Ok(found.find(|program| answers(session, program, &["-c", is_27])))
+}
+
 /// Erlang's machine, compiler and standard libraries: the system's, or installed now when that is
 /// allowed.
 pub(super) fn erlang(session: &mut Session) -> Found<()> {

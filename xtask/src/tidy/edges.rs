@@ -60,6 +60,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ),
     ("ticker", &["vaxel"]),
     ("vaxel-conformance", &["vaxel"]),
+    ("vaxel-autobahn", &["vaxel-net", "vaxel-websocket"]),
     ("vaxel-otp", &["vaxel-actor"]),
     ("vaxel-browser", &[]),
     ("xtask", &[]),

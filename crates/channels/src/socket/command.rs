@@ -93,7 +93,7 @@ impl Encoded {
                 event: self.broadcast.event(),
                 payload: Body::Json(self.broadcast.payload().get()),
             };
-            message.encode(version)
+            message.encode(version).with_twin()
         })
     }
 }

@@ -2,9 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZero;
 
+use vaxel_websocket::deflate::{Deflater, Inflater};
 use vaxel_websocket::handshake::{check_response, client_request, encode_key};
-use vaxel_websocket::{Config, Decoder, Message, Opcode, Role, encode_masked};
+use vaxel_websocket::{Config, Decoder, Frame, Header, Message, Opcode, Role, encode_masked};
 
 use super::PATIENCE;
 
@@ -13,6 +15,7 @@ pub(crate) struct Client {
     /// Read and not yet used.
     input: Vec<u8>,
     decoder: Decoder,
+    inflater: Inflater,
 }
 
 /// A message that owns its bytes.
@@ -36,6 +39,7 @@ impl Client {
             stream,
             input: Vec::new(),
             decoder: Decoder::new(),
+            inflater: Inflater::new(),
         }
     }
 
@@ -47,6 +51,27 @@ impl Client {
             &["other", "phoenix"],
             &[],
         )
+    }
+
+    /// Opens a WebSocket with this offer of extensions; the server's choice.
+    pub(crate) fn upgrade_with(&mut self, path: &str, extensions: &str) -> Option<String> {
+        let headers = [("sec-websocket-extensions", extensions)];
+        let key = encode_key([7; 16]);
+        self.send(&client_request("localhost", path, &key, &[], &headers));
+        let before = loop {
+            if self.input.windows(4).any(|end| end == b"\r\n\r\n") {
+                break String::from_utf8_lossy(&self.input).into_owned();
+            }
+            assert!(
+                self.read_more("the answer to an upgrade"),
+                "connection ended"
+            );
+        };
+        self.expect_upgraded();
+        let chosen = before
+            .lines()
+            .find_map(|line| line.strip_prefix("sec-websocket-extensions: "));
+        chosen.map(str::to_owned)
     }
 
     pub(crate) fn upgrade(&mut self, path: &str) {
@@ -84,10 +109,12 @@ impl Client {
         let config = Config {
             role: Role::Client,
             frame_bytes_max: usize::MAX,
-            message_bytes_max: usize::MAX,
+            message_bytes_max: 64 << 20,
         };
         loop {
-            let decoded = self.decoder.decode(&config, &mut self.input).unwrap();
+            let inflater = Some(&mut self.inflater);
+            let decoded = self.decoder.decode_with(&config, inflater, &mut self.input);
+            let decoded = decoded.unwrap();
             let consumed = decoded.consumed;
             let received = decoded.message.map(|message| match message {
                 Message::Text(text) => Received::Text(text.into_owned()),
@@ -168,6 +195,22 @@ impl Client {
             Err(error) => panic!("awaited {awaited}: {error}"),
         }
     }
+}
+
+/// A message that the deflater has compressed, as a client sends it.
+pub(crate) fn compressed_frame(payload: &[u8], deflater: &mut Deflater) -> Vec<u8> {
+    let frame = Frame::binary(payload);
+    let wire = frame.compressed(NonZero::new(15).unwrap(), deflater);
+    let (header, head) = Header::parse(wire.as_slice()).unwrap().unwrap();
+    let mut bytes = Vec::new();
+    encode_masked(
+        header.opcode,
+        &wire.as_slice()[head..],
+        [1, 2, 3, 4],
+        &mut bytes,
+    );
+    bytes[0] |= header.reserved << 4;
+    bytes
 }
 
 pub(crate) fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {

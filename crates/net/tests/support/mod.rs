@@ -13,8 +13,8 @@ use std::time::Duration;
 use axum::Router;
 use tokio::runtime::Runtime;
 use vaxel_net::{
-    CloseReason, Connection, ConnectionId, Flow, Limits, NetConfig, NetHandle, Protocol,
-    ShardHandle, ShardIo, StartError, Upgrade, UpgradeRequest,
+    CloseReason, Connection, ConnectionId, Flow, Limits, NetConfig, NetHandle, OutboxPolicy,
+    Protocol, ShardHandle, ShardIo, StartError, Upgrade, UpgradeRequest,
 };
 use vaxel_websocket::{CloseCode, Frame};
 
@@ -42,6 +42,7 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) enum Command {
     Send(ConnectionId, String),
+    SendWith(ConnectionId, Frame, OutboxPolicy),
     /// To all open connections of the shard.
     Broadcast(Frame),
     Probe(ConnectionId),
@@ -126,6 +127,9 @@ impl Protocol for Echo {
             Command::Send(id, text) => {
                 io.send(id, &Frame::text(&text));
             }
+            Command::SendWith(id, frame, policy) => {
+                io.send_with(id, &frame, policy);
+            }
             Command::Broadcast(frame) => {
                 for id in local {
                     io.send(*id, &frame);
@@ -187,6 +191,13 @@ impl Server {
         shards: usize,
         router: Router,
     ) -> Result<Self, StartError> {
+        let mut config = NetConfig::new(address.parse().unwrap());
+        config.shards = NonZero::new(shards).unwrap();
+        config.limits = limits;
+        Self::with_config(config, router)
+    }
+
+    pub(crate) fn with_config(config: NetConfig, router: Router) -> Result<Self, StartError> {
         let (sender, events) = mpsc::sync_channel(1 << 10);
         let is_full = Arc::new(AtomicBool::new(false));
         let protocol = Echo {
@@ -198,9 +209,6 @@ impl Server {
             .enable_all()
             .build();
         let runtime = runtime.unwrap();
-        let mut config = NetConfig::new(address.parse().unwrap());
-        config.shards = NonZero::new(shards).unwrap();
-        config.limits = limits;
         let net = vaxel_net::start(config, protocol, router, runtime.handle().clone())?;
         Ok(Self {
             net,
@@ -261,5 +269,14 @@ impl Server {
         let mut client = self.connect();
         client.send_text("still there?");
         client.expect_text("still there?");
+    }
+}
+
+/// Polls a counter that no event announces.
+pub(crate) fn wait_until(awaited: &str, condition: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "awaited {awaited}");
+        std::thread::yield_now();
     }
 }

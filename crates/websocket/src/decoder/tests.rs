@@ -187,18 +187,50 @@ fn a_decoder_is_one_pointer() {
 }
 
 #[test]
-fn incomplete_frames_are_left_untouched() {
-    let bytes = frame(true, Opcode::Binary, &[5; 100]);
-    let mut part = bytes[..60].to_vec();
-    let decoded = Decoder::new().decode(&SERVER, &mut part).unwrap();
+fn little_input_is_ever_left_to_the_caller() {
+    let ping = frame(true, Opcode::Ping, &[5; 125]);
+    for (bytes, kept) in [
+        (&ping[..ping.len() - 1], Decoder::INPUT_KEPT_BYTES_MAX),
+        (&frame(true, Opcode::Binary, &[5; 100])[..60], 0),
+        (&frame(true, Opcode::Binary, &[5; 200])[..7], 7),
+    ] {
+        let mut part = bytes.to_vec();
+        let mut decoder = Decoder::new();
+        let decoded = decoder.decode(&SERVER, &mut part).unwrap();
+        assert_eq!(decoded.message, None);
+        assert!(bytes.len() - decoded.consumed <= kept, "{decoded:?}");
+        assert_eq!(decoder.is_mid_message(), kept == 0);
+    }
+}
+
+#[test]
+fn bad_text_is_found_before_its_frame_has_ended() {
+    let bytes = frame(true, Opcode::Text, b"good\xff and much more");
+    let head = bytes.len() - b"good\xff and much more".len();
+    assert_eq!(decode(&SERVER, &bytes[..head + 4]), Ok(vec![]));
     assert_eq!(
-        decoded,
-        Decoded {
-            consumed: 0,
-            message: None
-        }
+        decode(&SERVER, &bytes[..head + 5]),
+        Err(ProtocolError::Utf8)
     );
-    assert_eq!(part, bytes[..60]);
+}
+
+#[test]
+fn a_text_may_not_end_inside_a_character() {
+    let bytes = frame(false, Opcode::Text, &"ä".as_bytes()[..1]);
+    assert_eq!(decode(&SERVER, &bytes), Ok(vec![]));
+    let whole = [bytes, frame(true, Opcode::Continuation, b"")].concat();
+    assert_eq!(decode(&SERVER, &whole), Err(ProtocolError::Utf8));
+}
+
+#[test]
+fn a_message_in_one_frame_is_bounded_too() {
+    let config = Config {
+        message_bytes_max: 10,
+        ..SERVER
+    };
+    let bytes = frame(true, Opcode::Binary, &[0; 11]);
+    let error = decode(&config, &bytes[..6]).unwrap_err();
+    assert_eq!(error, ProtocolError::MessageTooBig { bytes_max: 10 });
 }
 
 #[test]
@@ -254,7 +286,7 @@ fn fragments_never_reserve_more_than_a_message() {
         let mut bytes = frame(false, opcode, &[0; 600]);
         decoder.decode(&SERVER, &mut bytes).unwrap();
     }
-    assert!(decoder.open.unwrap().bytes.capacity() <= 2_000);
+    assert!(decoder.open.unwrap().room() <= 2_000);
 }
 
 #[test]

@@ -93,6 +93,11 @@ impl<'a> RequestHead<'a> {
         self.list("sec-websocket-protocol")
     }
 
+    /// What the client offers besides the protocol itself, a value for each line.
+    pub fn extensions(&self) -> impl Iterator<Item = &'a str> {
+        self.values("sec-websocket-extensions")
+    }
+
     /// Whether the client asks for a WebSocket: `GET`, `Connection: upgrade` and
     /// `Upgrade: websocket`. Says nothing about the rest of the handshake.
     pub fn is_upgrade(&self) -> bool {
