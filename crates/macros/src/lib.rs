@@ -63,8 +63,7 @@ use proc_macro::TokenStream;
 ///   returns a future `Call`; where the handler returns a type written `Result<T, E>`, the call
 ///   yields `Result<T, CallError<E>>`. A cast returns `Result<(), SendError<_>>` at once, with the
 ///   arguments given back; beside it there is `send_name`, a future of the same, which waits for
-///   room where the mailbox lets senders wait (`OnFull::Wait`). A handler that is called `send_name`
-///   itself replaces it.
+///   room where the mailbox lets senders wait (`OnFull::Wait`). A handler of that name replaces it.
 /// * `Counter::spawn(args…)` in the current system, `Counter::spawn_in(&system, args…)`, and
 ///   `Counter::child(args…)`, the child spec for a supervisor (the arguments must be `Clone`, since
 ///   every restart takes a fresh copy). A function of the same name in the block replaces it.

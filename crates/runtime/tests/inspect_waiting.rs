@@ -158,28 +158,30 @@ fn a_mailbox_without_a_bound_has_none() {
 
 #[test]
 fn the_handler_that_a_worker_runs_is_seen_and_for_how_long() {
-    let system = system();
-    let seat = Seat::new(&system);
+    let system = System::builder().workers(1).build();
+    let (seat, other) = (Seat::new(&system), Seat::new(&system));
     let inspector = system.inspect();
     let idle = inspector.summary(&seat.actor).expect("it lives");
     assert_eq!(idle.handler, None);
     let end = seat.busy();
-    let other = Seat::new(&system);
-    // The watchdog sees it soon, and notes when.
+    other.actor.cast(Note(1)).expect("room");
+    // The watchdog sees it soon, and notes when; from then on the moment stays.
     let patience = Instant::now() + Duration::from_secs(20);
+    let mut since = None;
     loop {
         assert!(Instant::now() < patience, "nobody notes when it began");
         let seen = inspector.summary(&seat.actor).expect("it lives");
         let handler = seen.handler.expect("a worker runs it");
         assert!(handler.message.ends_with("Busy"), "{handler:?}");
         assert_eq!(seen.activity, Activity::Active);
-        if system.now().since(handler.since) >= Duration::from_millis(5) {
+        let stays = since.replace(handler.since) == Some(handler.since);
+        if stays && system.now().since(handler.since) >= Duration::from_millis(50) {
             break;
         }
         std::thread::yield_now();
     }
-    let other = inspector.summary(&other.actor).expect("it lives");
-    assert_eq!(other.handler, None, "another one's");
+    let waits = inspector.summary(&other.actor).expect("it lives");
+    assert_eq!((waits.activity, waits.handler), (Activity::Active, None));
     drop(end);
     seat.act(|_| ());
     // Asked again and again, it is between two messages at last.

@@ -1,8 +1,8 @@
 //! Tests of actors in which a seed decides who runs next, and time is virtual.
 //!
-//! All of `vaxel-testkit`, which tells what a seed decides and what not. [`check`] runs a test under
-//! many seeds; [`macro@test`] is the same as an attribute. When a run fails, its seed is printed, and
-//! `VAXEL_SEED=0x…` replays it.
+//! All of `vaxel-testkit`, which tells what a seed decides and what not. [`check`] runs a test
+//! under many seeds; [`macro@test`] is the same as an attribute. When a run fails, its seed is
+//! printed, and `VAXEL_SEED=0x…` replays it.
 //!
 //! ```
 //! use vaxel::prelude::*;
