@@ -182,20 +182,16 @@ fn postponing_more_than_the_bound_ends_the_machine() {
 
 #[test]
 fn a_machine_hears_of_what_its_events_can_be_made_of() {
-    in_system(|system| async move {
+    in_system(|_| async {
         let (watcher, _lines) = table();
         let (watched, _more) = table();
         watcher
             .cast(Event::Watch(watched.clone()))
             .expect("there is room");
-        let is_watched = async {
-            let describe = || system.inspect().describe(&watched.erase());
-            while describe()
-                .await
-                .is_ok_and(|told| told.monitored_by.is_empty())
-            {}
-        };
-        soon("the monitor", is_watched).await;
+        // Answered after that, so it watches before the other burns.
+        let sitting = watcher.call_with(Event::Sit);
+        watcher.cast(Event::Leave(1)).expect("there is room");
+        assert_eq!(soon("the bill", sitting).await, Ok(1));
         let exit = watcher.exit();
         watched.cast(Event::Burn).expect("there is room");
         let reason = soon("the down", exit).await;
