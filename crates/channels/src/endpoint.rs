@@ -36,6 +36,7 @@ struct Shared {
     channels_alive: AtomicUsize,
     channels_ended: Notify,
     binary_undeliverable: AtomicU64,
+    events_rate_limited: AtomicU64,
     presence: OnceLock<Presence>,
     poll_numbers: AtomicU32,
 }
@@ -66,6 +67,7 @@ impl Endpoint {
             channels_alive,
             channels_ended,
             binary_undeliverable,
+            events_rate_limited: AtomicU64::new(0),
             presence: OnceLock::new(),
             poll_numbers: AtomicU32::new(0),
         };
@@ -172,6 +174,7 @@ impl Endpoint {
         let pubsub = self.shared.pubsub.counters();
         let undeliverable = &self.shared.binary_undeliverable;
         sum.binary_undeliverable = undeliverable.load(Ordering::Relaxed);
+        sum.events_rate_limited = self.shared.events_rate_limited.load(Ordering::Relaxed);
         sum.broadcasts = pubsub.broadcasts;
         sum.broadcasts_missed = pubsub.broadcasts_missed;
         sum
@@ -195,6 +198,12 @@ impl Endpoint {
     pub(crate) fn binary_undeliverable(&self) {
         self.shared
             .binary_undeliverable
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn rate_limited(&self) {
+        self.shared
+            .events_rate_limited
             .fetch_add(1, Ordering::Relaxed);
     }
 

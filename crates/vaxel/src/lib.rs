@@ -68,8 +68,8 @@ pub use vaxel_channels::{
     Assigns, Channel, ChannelContext, ChannelCounters, ChannelPresence, ChannelRef, ConnectRequest,
     Content, Endpoint, Fetch, Fetched, HandleInfo, Ignored, Joined, Limits as SocketLimits,
     Origins, Payload, PayloadError, PollConfig, Presence, PresenceConfig, PresenceCounters,
-    Presences, Probed, Refusal, Reply, ReplyRef, Session, Sessions, Socket, Topic, TrackError,
-    Tracked,
+    Presences, Probed, Rate, Refusal, Reply, ReplyRef, Session, Sessions, Socket, Topic,
+    TrackError, Tracked, Window,
 };
 pub use vaxel_macros::{Message, actor, main};
 #[cfg(feature = "server")]
@@ -87,8 +87,8 @@ pub mod prelude {
     #[cfg(feature = "server")]
     pub use crate::{
         Assigns, Broadcast, Channel, ChannelContext, ChannelRef, ConnectRequest, Endpoint,
-        HandleInfo, Ignored, Joined, Origins, Payload, PollConfig, Presence, PresenceConfig,
-        Refusal, Reply, ReplyRef, Server, ServerError, Sessions, Socket, Topic, json,
+        HandleInfo, Ignored, Joined, Origins, Payload, PollConfig, Presence, PresenceConfig, Rate,
+        Refusal, Reply, ReplyRef, Server, ServerError, Sessions, Socket, Topic, Window, json,
     };
     #[cfg(feature = "server")]
     pub use serde::{Deserialize, Serialize};

@@ -129,7 +129,7 @@ impl<H: Home> Dispatch<'_, H> {
         if let Some(wait) = self.wait(Some(entry)) {
             return Outcome::Pause(wait);
         }
-        let inbound = Inbound {
+        let inbound = Inbound::Event {
             event: SmolStr::new(&self.message.event),
             reference: self.message.reference.as_deref().map(SmolStr::new),
             payload: entry.membership.link.payload(self.message.payload),
