@@ -15,6 +15,7 @@ pub(crate) struct Admission {
     open: AtomicUsize,
     connections_max: usize,
     per_address_max: usize,
+    is_loopback_exempt: bool,
     addresses: Mutex<Addresses>,
 }
 
@@ -43,6 +44,7 @@ impl Admission {
             open: AtomicUsize::new(0),
             connections_max: limits.connections_max,
             per_address_max: limits.connections_per_address_max,
+            is_loopback_exempt: limits.is_loopback_exempt,
             addresses: Mutex::default(),
         }
     }
@@ -53,7 +55,7 @@ impl Admission {
             return Err(Refusal::Total);
         }
         let address = peer.ip().to_canonical();
-        if address.is_loopback() {
+        if self.is_loopback_exempt && address.is_loopback() {
             return Ok(EXEMPT);
         }
         let place = self.enter_address(network(address));
@@ -182,6 +184,18 @@ mod tests {
             Err(Refusal::Address)
         );
         assert!(admission.enter(peer("2001:db8:0:1::1")).is_ok());
+    }
+
+    #[test]
+    fn loopback_counts_when_asked_to() {
+        let limits = Limits {
+            connections_per_address_max: 1,
+            is_loopback_exempt: false,
+            ..Limits::default()
+        };
+        let admission = Admission::new(&limits);
+        admission.enter(peer("127.0.0.1")).unwrap();
+        assert_eq!(admission.enter(peer("127.0.0.1")), Err(Refusal::Address));
     }
 
     #[test]

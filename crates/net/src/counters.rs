@@ -82,6 +82,8 @@ counters! {
     http_connections,
     /// Requests answered by the HTTP service.
     http_requests,
+    /// Requests answered with 408 because of [`Limits::http_request_timeout`](crate::Limits).
+    http_timeouts,
     /// Handlers of the HTTP service that panicked; answered with 500.
     http_panics,
     /// Messages and control frames received.
@@ -103,8 +105,23 @@ counters! {
     messages_too_big,
     /// Connections closed because the client broke the protocol in any other way.
     protocol_errors,
+    /// Times that a connection was not read on because of
+    /// [`Limits::frames_per_second_max`](crate::Limits) or
+    /// [`Limits::bytes_per_second_max`](crate::Limits).
+    throttles,
+    /// Times that a connection had to wait because of
+    /// [`Limits::frames_per_turn_max`](crate::Limits).
+    turns_cut,
+    /// Connections closed because of [`Limits::message_timeout`](crate::Limits).
+    message_timeouts,
     /// Connections closed because of [`Limits::outbox_bytes_max`](crate::Limits).
     slow_consumers,
+    /// Frames dropped because of [`Limits::outbox_bytes_max`](crate::Limits), where the
+    /// [`OutboxPolicy`](crate::OutboxPolicy) allows it.
+    frames_dropped,
+    /// Frames that waited and were replaced by newer ones
+    /// ([`OutboxPolicy::Conflate`](crate::OutboxPolicy)).
+    frames_conflated,
     /// Connections closed because of [`Limits::idle_timeout`](crate::Limits).
     idle_timeouts,
     /// Connections dropped because of [`Limits::close_timeout`](crate::Limits).

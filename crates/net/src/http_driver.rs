@@ -100,21 +100,27 @@ where
     let Ok(stream) = TcpStream::from_std(socket) else {
         return;
     };
+    let timeout = limits.http_request_timeout;
     let answer = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(PeerAddress(peer));
         counters.http_requests.add(1);
         let task = HandlerTask::spawn(&runtime, service.clone(), request);
         let counters = Arc::clone(&counters);
         async move {
-            Ok::<_, Infallible>(match task.await {
-                Some(response) => response,
-                None => {
+            let status = match tokio::time::timeout(timeout, task).await {
+                Ok(Some(response)) => return Ok::<_, Infallible>(response),
+                Ok(None) => {
                     counters.http_panics.add(1);
-                    let mut response = Response::new(Answer::Empty);
-                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                    response
+                    StatusCode::INTERNAL_SERVER_ERROR
                 }
-            })
+                Err(_) => {
+                    counters.http_timeouts.add(1);
+                    StatusCode::REQUEST_TIMEOUT
+                }
+            };
+            let mut response = Response::new(Answer::Empty);
+            *response.status_mut() = status;
+            Ok(response)
         }
     });
     let connection = http1::Builder::new()

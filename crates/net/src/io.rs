@@ -17,6 +17,7 @@ use vaxel_websocket::{CloseCode, Frame};
 use crate::admission::Admission;
 use crate::counters::Counters;
 use crate::limits::Limits;
+use crate::outbox::OutboxPolicy;
 use crate::protocol::CloseReason;
 pub(crate) use entry::{Entry, Held, State};
 pub(crate) use poll::{Interest, Poll, Ready, Source};
@@ -51,6 +52,8 @@ pub struct ShardIo<S> {
     pub(crate) ended: Vec<(ConnectionId, CloseReason)>,
     /// Connections whose kept input is to be offered (again).
     pub(crate) resumable: Vec<ConnectionId>,
+    /// Connections that have used up their second.
+    pub(crate) throttled: Vec<ConnectionId>,
 }
 
 impl<S> fmt::Debug for ShardIo<S> {
@@ -95,7 +98,13 @@ impl<S> ShardIo<S> {
     /// Never waits and allocates nothing when the socket takes the whole frame; otherwise the
     /// frame's bytes are shared, up to [`Limits::outbox_bytes_max`].
     pub fn send(&mut self, id: ConnectionId, frame: &Frame) -> bool {
-        self.is_open(id) && self.write(id, frame)
+        self.send_with(id, frame, OutboxPolicy::Close)
+    }
+
+    /// The same with another policy for a client that reads too slowly. False also when the frame
+    /// was dropped.
+    pub fn send_with(&mut self, id: ConnectionId, frame: &Frame, policy: OutboxPolicy) -> bool {
+        self.is_open(id) && self.write(id, frame, policy)
     }
 
     /// What waits for the connection's socket, in bytes, with 64 for each waiting frame. For
@@ -327,6 +336,11 @@ impl<S> Connection<'_, S> {
     /// Sends a frame, see [`ShardIo::send`].
     pub fn send(&mut self, frame: &Frame) -> bool {
         self.io.send(self.id, frame)
+    }
+
+    /// Sends a frame with another policy, see [`ShardIo::send_with`].
+    pub fn send_with(&mut self, frame: &Frame, policy: OutboxPolicy) -> bool {
+        self.io.send_with(self.id, frame, policy)
     }
 
     /// What waits for its socket, see [`ShardIo::outbox_bytes`].

@@ -96,5 +96,6 @@ pub use inbox::{DeferWakes, NetFlusher, PushError, ShardHandle, flush_pending};
 pub use io::{Connection, ConnectionId, ShardIo};
 pub use limits::Limits;
 pub use net::{Drain, NetConfig, NetHandle, StartError, start};
+pub use outbox::OutboxPolicy;
 pub use protocol::{CloseReason, Flow, Protocol, Upgrade, UpgradeRequest};
 pub use vaxel_websocket::deflate::Compression;

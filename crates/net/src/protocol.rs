@@ -155,6 +155,8 @@ pub enum CloseReason {
     Idle,
     /// The client read too slowly; closed with 1008.
     SlowConsumer,
+    /// The client took too long over one message; closed with 1008.
+    MessageTimeout,
     /// The protocol asked for it, by [`Flow::Close`], [`Connection::close`] or
     /// [`ShardIo::close`].
     Local(CloseCode),

@@ -4,6 +4,7 @@
 //! something is ready the shard passes over its ready list without waiting, then over its inbox,
 //! until both are empty. HTTP connections are tasks of the same runtime.
 
+mod allowance;
 mod clock;
 mod drain;
 mod head;
@@ -32,6 +33,7 @@ use crate::io::{ConnectionId, Entry, Interest, Poll, Ready, ShardIo, Source, Sta
 use crate::limits::Limits;
 use crate::listener;
 use crate::protocol::{CloseReason, Protocol};
+pub(crate) use allowance::Allowance;
 use clock::Clock;
 use drain::Draining;
 
@@ -96,6 +98,7 @@ pub(crate) struct Shard<P: Protocol> {
     is_listener_resting: bool,
     next_key: u32,
     clock: Clock,
+    allowance: Allowance,
     /// When held messages were offered last.
     resumed_at: Instant,
     http: Driver,
@@ -114,6 +117,7 @@ pub(crate) struct Shard<P: Protocol> {
 impl<P: Protocol> Shard<P> {
     fn new(seed: Seed<P>, poll: Poll, listener: OwnedFd) -> Self {
         let clock = Clock::new(&seed.limits);
+        let allowance = Allowance::new(&seed.limits);
         Self {
             local: seed.protocol.local(&seed.handle),
             io: ShardIo {
@@ -127,6 +131,7 @@ impl<P: Protocol> Shard<P> {
                 now: 0,
                 ended: Vec::new(),
                 resumable: Vec::new(),
+                throttled: Vec::new(),
             },
             handle: seed.handle,
             shard_count: seed.shard_count,
@@ -134,6 +139,7 @@ impl<P: Protocol> Shard<P> {
             is_listener_resting: false,
             next_key: 0,
             clock,
+            allowance,
             resumed_at: Instant::now(),
             http: seed.http,
             http_phase: watch::Sender::new(HttpPhase::Run),
@@ -283,6 +289,7 @@ impl<P: Protocol> Shard<P> {
             key: id.key,
             seen: self.io.now,
             place,
+            used: 0,
             state: State::Head,
             interest: Interest::READ,
             deflate: None,

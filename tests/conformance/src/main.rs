@@ -7,8 +7,9 @@
 //!
 //! `/socket` is the mount of most cases; `/fast` is the same with an idle time-out of 200 ms;
 //! `/auth` reads auth tokens, `/session` sessions, and `/hook` has a connect hook that does what
-//! its params say; the window of long polls is 200 ms at `/quick` and 10 s elsewhere. The channel `seen:*` shows what the hook was given. `GET /page` gives a session
-//! and its CSRF token, as a page would.
+//! its params say; the window of long polls is 200 ms at `/quick` and 10 s elsewhere. The channel
+//! `seen:*` shows what the hook was given. `GET /page` gives a session and its CSRF token, as a
+//! page would.
 
 #![forbid(unsafe_code)]
 

@@ -91,6 +91,12 @@ pub(super) const STAGES: &[Stage] = &[
         run: release,
     },
     Stage {
+        name: "chaos",
+        what: "actors killed at random under load, and everything counted",
+        limit_minutes: 15,
+        run: chaos,
+    },
+    Stage {
         name: "js",
         what: "the JavaScript client",
         limit_minutes: 5,
@@ -290,6 +296,17 @@ fn sanitizer(session: &mut Session) -> Result<Outcome> {
 fn release(session: &mut Session) -> Result<Outcome> {
     let arguments = ["build", "--locked", "--release", "--workspace"];
     let command = session.command("cargo", arguments);
+    session.check(command)
+}
+
+/// A short bout in a small tree; with `--deep` a thousand kills a second for a minute among a
+/// hundred thousand actors.
+fn chaos(session: &mut Session) -> Result<Outcome> {
+    let program = build(session, "vaxel-cli")?;
+    let mut command = session.command(program, ["bench", "chaos"]);
+    if !session.is_deep {
+        command.args(["--actors", "20000", "--seconds", "10"]);
+    }
     session.check(command)
 }
 

@@ -24,6 +24,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
         "vaxel-actor",
         &["vaxel-runtime", "vaxel-macros", "vaxel-testkit"],
     ),
+    ("vaxel-persistence", &["vaxel-actor", "vaxel-store"]),
     ("vaxel-pubsub", &["vaxel-runtime"]),
     ("vaxel-presence", &["vaxel-pubsub", "vaxel-runtime"]),
     ("vaxel-net", &["vaxel-runtime", "vaxel-websocket"]),

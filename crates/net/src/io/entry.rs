@@ -20,7 +20,8 @@ pub(crate) enum State {
     Accepted,
     /// Frames go both ways.
     Open,
-    /// Open, but the protocol cannot take the message that is held.
+    /// Open, but not read from: the protocol cannot take the message that is held, or the
+    /// connection has had its turn or its second.
     Paused,
     /// The last bytes are written or on their way; input is read and forgotten.
     Closing,
@@ -36,6 +37,10 @@ pub(crate) struct Entry<S> {
     /// The tick of the last sign of life, or of the beginning of a state with a time-out.
     pub(crate) seen: u32,
     pub(crate) place: Place,
+    /// What it has used of its allowance of this second, see [`Allowance`].
+    ///
+    /// [`Allowance`]: crate::shard::Allowance
+    pub(crate) used: u32,
     pub(crate) state: State,
     pub(crate) interest: Interest,
     /// The window to compress with, where compression was agreed upon.
@@ -52,6 +57,8 @@ pub(crate) struct Backlog {
     pub(crate) partial: Vec<u8>,
     /// The message that the protocol could not take.
     pub(crate) held: Option<Held>,
+    /// The tick at which the message began that is incomplete.
+    pub(crate) began: Option<u32>,
     /// Output that the socket did not take. Never empty.
     pub(crate) outbox: Option<Outbox>,
 }
@@ -112,14 +119,49 @@ impl<S> Entry<S> {
         if let Some(backlog) = &mut self.backlog {
             backlog.partial = Vec::new();
             backlog.held = None;
+            backlog.began = None;
         }
         self.tidy_backlog();
+    }
+
+    /// Gives an empty outbox back.
+    pub(crate) fn tidy_outbox(&mut self) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.outbox.take_if(|outbox| outbox.is_empty());
+        }
+        self.tidy_backlog();
+    }
+
+    /// Remembers since when a message is incomplete, if one is.
+    pub(crate) fn note_incomplete(&mut self, now: u32) {
+        let has_partial = |backlog: &Backlog| !backlog.partial.is_empty();
+        if self.decoder.is_mid_message() || self.backlog.as_deref().is_some_and(has_partial) {
+            self.backlog_mut().began.get_or_insert(now);
+        } else if let Some(backlog) = &mut self.backlog {
+            backlog.began = None;
+            self.tidy_backlog();
+        }
+    }
+
+    /// Since when a message is incomplete.
+    pub(crate) fn began(&self) -> Option<u32> {
+        self.backlog.as_ref()?.began
+    }
+
+    /// A message has come to its end, or time begins anew.
+    pub(crate) fn forget_began(&mut self) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.began = None;
+        }
     }
 
     /// Gives an empty backlog back.
     pub(crate) fn tidy_backlog(&mut self) {
         let is_empty = |backlog: &Backlog| {
-            backlog.partial.is_empty() && backlog.held.is_none() && backlog.outbox.is_none()
+            backlog.partial.is_empty()
+                && backlog.held.is_none()
+                && backlog.outbox.is_none()
+                && backlog.began.is_none()
         };
         if self.backlog.as_deref().is_some_and(is_empty) {
             self.backlog = None;
@@ -128,7 +170,10 @@ impl<S> Entry<S> {
 
     pub(crate) fn wanted_interest(&self) -> Interest {
         Interest {
-            read: !matches!(self.state, State::Paused | State::Deferred),
+            read: !matches!(
+                self.state,
+                State::Accepted | State::Paused | State::Deferred
+            ),
             write: self.outbox().is_some(),
         }
     }

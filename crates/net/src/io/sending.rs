@@ -5,12 +5,12 @@ use vaxel_websocket::deflate::Deflater;
 use vaxel_websocket::{CloseCode, Frame};
 
 use super::{ConnectionId, Entry, ShardIo, State};
-use crate::outbox::{Flushed, send_now};
+use crate::outbox::{Flushed, OutboxPolicy, send_now};
 use crate::protocol::CloseReason;
 
 impl<S> ShardIo<S> {
     /// Writes a frame of an open or closing connection.
-    pub(crate) fn write(&mut self, id: ConnectionId, frame: &Frame) -> bool {
+    pub(crate) fn write(&mut self, id: ConnectionId, frame: &Frame, policy: OutboxPolicy) -> bool {
         self.counters.frames_out.add(1);
         let Some(entry) = self.table.get_mut(id.slot as usize) else {
             return false;
@@ -37,7 +37,7 @@ impl<S> ShardIo<S> {
             self.count_compression(frame.as_bytes().len() - wire_bytes);
         }
         match kept {
-            Some(bytes) => self.queue(id, bytes, written),
+            Some(bytes) => self.queue(id, bytes, written, policy),
             None => true,
         }
     }
@@ -55,14 +55,14 @@ impl<S> ShardIo<S> {
             return;
         };
         if entry.outbox().is_some() {
-            self.queue(id, bytes, 0);
+            self.queue(id, bytes, 0, OutboxPolicy::Close);
             return;
         }
         match send_now(&entry.socket, &bytes) {
             Ok(written) => {
                 self.counters.bytes_out.add(written as u64);
                 if written < bytes.len() {
-                    self.queue(id, bytes, written);
+                    self.queue(id, bytes, written, OutboxPolicy::Close);
                 }
             }
             Err(_) => self.fail(id, CloseReason::Gone),
@@ -70,22 +70,36 @@ impl<S> ShardIo<S> {
     }
 
     /// Keeps what the socket did not take, unless that would be too much.
-    fn queue(&mut self, id: ConnectionId, bytes: Bytes, written: usize) -> bool {
+    fn queue(
+        &mut self,
+        id: ConnectionId,
+        bytes: Bytes,
+        written: usize,
+        policy: OutboxPolicy,
+    ) -> bool {
         let outbox_bytes_max = self.limits.outbox_bytes_max;
         let Some(entry) = self.table.get_mut(id.slot as usize) else {
             return false;
         };
         let is_closing = entry.state == State::Closing;
         let outbox = entry.backlog_mut().outbox.get_or_insert_default();
+        if written == 0 && outbox.conflate(policy) {
+            self.counters.frames_conflated.add(1);
+        }
         // What is half written has to be finished, and a close frame has to fit.
         if written == 0 && !is_closing && outbox.weight_with(bytes.len()) > outbox_bytes_max {
+            if policy == OutboxPolicy::Drop {
+                self.counters.frames_dropped.add(1);
+                entry.tidy_outbox();
+                return false;
+            }
             outbox.drop_unbegun();
             self.counters.slow_consumers.add(1);
             let frame = Frame::close(CloseCode::POLICY_VIOLATION, "slow consumer");
             self.begin_close(id, Some(frame), CloseReason::SlowConsumer);
             return false;
         }
-        outbox.push(bytes, written);
+        outbox.push(bytes, written, policy);
         self.update_interest(id);
         true
     }

@@ -20,7 +20,9 @@ pub(super) struct Clock {
     cursor: usize,
     handshake_ticks: u32,
     idle_ticks: u32,
+    message_ticks: u32,
     close_ticks: u32,
+    second_ticks: u32,
 }
 
 impl Clock {
@@ -31,7 +33,9 @@ impl Clock {
             cursor: 0,
             handshake_ticks: limits.ticks(limits.handshake_timeout),
             idle_ticks: limits.ticks(limits.idle_timeout),
+            message_ticks: limits.ticks(limits.message_timeout),
             close_ticks: limits.ticks(limits.close_timeout),
+            second_ticks: second_ticks(limits),
         }
     }
 
@@ -41,7 +45,18 @@ impl Clock {
     }
 }
 
+/// Ticks of a second.
+fn second_ticks(limits: &Limits) -> u32 {
+    let ticks = Duration::from_secs(1).as_nanos() / limits.tick().as_nanos();
+    u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
+}
+
 impl<P: Protocol> Shard<P> {
+    /// Whether two ticks belong to the same second.
+    pub(super) fn is_same_second(&self, one: u32, other: u32) -> bool {
+        one / self.clock.second_ticks == other / self.clock.second_ticks
+    }
+
     /// When the shard has to look up even if nothing happens.
     pub(super) fn next_wake(&self) -> Instant {
         let now = Instant::now();
@@ -71,7 +86,11 @@ impl<P: Protocol> Shard<P> {
         if passed == 0 {
             return;
         }
+        let is_same_second = self.is_same_second(self.io.now, ticks);
         self.io.now = ticks;
+        if !is_same_second {
+            self.end_throttles();
+        }
         if let (Some(listener), true) = (&self.listener, self.is_listener_resting) {
             self.is_listener_resting = self.io.poll.listen(listener, true).is_err();
         }
@@ -94,6 +113,12 @@ impl<P: Protocol> Shard<P> {
         })
     }
 
+    fn is_message_late(&self, entry: &Entry<P::Session>) -> bool {
+        entry
+            .began()
+            .is_some_and(|began| self.io.now.wrapping_sub(began) >= self.clock.message_ticks)
+    }
+
     fn check_timeouts(&mut self, protocol: &P, slot: usize) {
         let Some(entry) = self.io.table.get(slot) else {
             return;
@@ -112,6 +137,12 @@ impl<P: Protocol> Shard<P> {
                 self.io.counters.idle_timeouts.add(1);
                 let frame = Frame::close(CloseCode::GOING_AWAY, "idle");
                 self.io.begin_close(id, Some(frame), CloseReason::Idle);
+            }
+            State::Open if self.is_message_late(entry) => {
+                self.io.counters.message_timeouts.add(1);
+                let frame = Frame::close(CloseCode::POLICY_VIOLATION, "message timeout");
+                self.io
+                    .begin_close(id, Some(frame), CloseReason::MessageTimeout);
             }
             State::Closing if age >= self.clock.close_ticks => {
                 self.io.counters.close_timeouts.add(1);

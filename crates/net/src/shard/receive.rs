@@ -8,8 +8,9 @@ use rustix::net::{RecvFlags, recv};
 use vaxel_websocket::deflate::Inflater;
 use vaxel_websocket::{CloseCode, CloseFrame, Decoded, Frame, Message, ProtocolError};
 
-use super::{Shard, guarded};
+use super::{Allowance, Shard, guarded};
 use crate::io::{Connection, ConnectionId, Held, State};
+use crate::outbox::OutboxPolicy;
 use crate::protocol::{CloseReason, Flow, Protocol};
 
 impl<P: Protocol> Shard<P> {
@@ -28,7 +29,15 @@ impl<P: Protocol> Shard<P> {
         match entry.state {
             State::Head => self.receive_head(protocol, id, count),
             State::Accepted | State::Open => {
-                entry.seen = now;
+                let seen = std::mem::replace(&mut entry.seen, now);
+                let is_same_second = self.is_same_second(seen, now);
+                let allowance = self.allowance;
+                if let Some(entry) = self.io.entry_mut(id) {
+                    if !is_same_second {
+                        entry.used = 0;
+                    }
+                    allowance.add_bytes(&mut entry.used, count);
+                }
                 self.receive_frames(protocol, id, count);
             }
             // Input of a closing connection is read only so that its end is seen.
@@ -56,12 +65,21 @@ impl<P: Protocol> Shard<P> {
             let used = self.decode(protocol, id, &mut input);
             self.keep(id, input, used);
         }
+        self.note_incomplete(id);
         self.io.update_interest(id);
     }
 
     fn keep(&mut self, id: ConnectionId, input: Vec<u8>, used: usize) {
         if let Some(entry) = self.io.entry_mut(id).filter(|entry| entry.is_open()) {
             entry.keep_partial(input, used);
+        }
+    }
+
+    /// Not to be called before the input is kept.
+    fn note_incomplete(&mut self, id: ConnectionId) {
+        let now = self.io.now;
+        if let Some(entry) = self.io.entry_mut(id).filter(|entry| entry.is_open()) {
+            entry.note_incomplete(now);
         }
     }
 
@@ -83,15 +101,26 @@ impl<P: Protocol> Shard<P> {
         input: &mut [u8],
     ) -> usize {
         let config = self.io.limits.codec();
-        let mut used = 0;
+        let frames_max = self.io.limits.frames_per_turn_max.max(1);
+        let (mut used, mut frames) = (0, 0);
         loop {
             let Some(entry) = self.io.entry_mut(id) else {
                 return input.len();
             };
             match entry.state {
                 State::Open => {}
-                State::Paused => return used,
+                State::Accepted | State::Paused => return used,
                 _ => return input.len(),
+            }
+            if used < input.len() {
+                if Allowance::is_used_up(entry.used) {
+                    self.throttle(id);
+                    return used;
+                }
+                if frames == frames_max {
+                    self.cut_turn(id);
+                    return used;
+                }
             }
             let inflater = entry.deflate.map(|_| &mut *inflater);
             let decoder = &mut entry.decoder;
@@ -99,6 +128,11 @@ impl<P: Protocol> Shard<P> {
                 Ok(Decoded { consumed, message }) => {
                     used += consumed;
                     let Some(message) = message else { return used };
+                    frames += 1;
+                    self.allowance.add_frame(&mut entry.used);
+                    if matches!(message, Message::Text(_) | Message::Binary(_)) {
+                        entry.forget_began();
+                    }
                     self.io.counters.frames_in.add(1);
                     self.deliver(protocol, id, message);
                 }
@@ -134,7 +168,8 @@ impl<P: Protocol> Shard<P> {
                 self.pause(id, held);
             }
             Message::Ping(payload) => {
-                self.io.write(id, &Frame::pong(payload));
+                self.io
+                    .write(id, &Frame::pong(payload), OutboxPolicy::Close);
             }
             Message::Pong(_) => {}
             Message::Close(close) => self.answer_close(id, close),
@@ -172,6 +207,34 @@ impl<P: Protocol> Shard<P> {
         self.io.resumable.push(id);
     }
 
+    /// Reads nothing more from a connection until its second is over.
+    fn throttle(&mut self, id: ConnectionId) {
+        if let Some(entry) = self.io.entry_mut(id) {
+            entry.state = State::Paused;
+            self.io.counters.throttles.add(1);
+            self.io.throttled.push(id);
+        }
+    }
+
+    /// Lets the others have their turn.
+    fn cut_turn(&mut self, id: ConnectionId) {
+        if let Some(entry) = self.io.entry_mut(id) {
+            entry.state = State::Paused;
+            self.io.counters.turns_cut.add(1);
+            self.io.resumable.push(id);
+        }
+    }
+
+    /// A new second has begun.
+    pub(super) fn end_throttles(&mut self) {
+        for id in std::mem::take(&mut self.io.throttled) {
+            if let Some(entry) = self.io.entry_mut(id) {
+                entry.used = 0;
+                self.io.resumable.push(id);
+            }
+        }
+    }
+
     /// Answers a close frame with its own code, as RFC 6455 (section 5.5.1) has it.
     fn answer_close(&mut self, id: ConnectionId, close: Option<CloseFrame<'_>>) {
         let code = close.map(|close| close.code);
@@ -206,6 +269,8 @@ impl<P: Protocol> Shard<P> {
             State::Paused => {
                 entry.state = State::Open;
                 entry.seen = now;
+                // The server did not read meanwhile.
+                entry.forget_began();
                 let held = entry
                     .backlog
                     .as_mut()
@@ -227,6 +292,7 @@ impl<P: Protocol> Shard<P> {
             let used = self.decode(protocol, id, &mut input);
             self.keep(id, input, used);
         }
+        self.note_incomplete(id);
         self.io.update_interest(id);
     }
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use axum::Router;
 use tokio::runtime::Runtime;
 use vaxel_net::{
-    CloseReason, Connection, ConnectionId, Flow, Limits, NetConfig, NetHandle, Protocol,
-    ShardHandle, ShardIo, StartError, Upgrade, UpgradeRequest,
+    CloseReason, Connection, ConnectionId, Flow, Limits, NetConfig, NetHandle, OutboxPolicy,
+    Protocol, ShardHandle, ShardIo, StartError, Upgrade, UpgradeRequest,
 };
 use vaxel_websocket::{CloseCode, Frame};
 
@@ -42,6 +42,7 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) enum Command {
     Send(ConnectionId, String),
+    SendWith(ConnectionId, Frame, OutboxPolicy),
     /// To all open connections of the shard.
     Broadcast(Frame),
     Probe(ConnectionId),
@@ -125,6 +126,9 @@ impl Protocol for Echo {
         match command {
             Command::Send(id, text) => {
                 io.send(id, &Frame::text(&text));
+            }
+            Command::SendWith(id, frame, policy) => {
+                io.send_with(id, &frame, policy);
             }
             Command::Broadcast(frame) => {
                 for id in local {

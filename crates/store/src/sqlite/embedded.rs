@@ -76,6 +76,11 @@ impl Engine {
         }
     }
 
+    /// Queues what changes nothing, in its turn with the writes.
+    pub(crate) fn in_turn(&self, run: impl FnOnce(&Connection) + Send + 'static) {
+        self.writer.submit_read(run);
+    }
+
     fn look<T, F>(&self, run: F) -> Answer<T, ReadError>
     where
         T: Send + 'static,
@@ -85,11 +90,7 @@ impl Engine {
             return readers.submit(run);
         }
         let (answering, answer): (Answering<_, ReadError>, _) = Answer::later();
-        // Whatever becomes of the commit: what was read was committed before or with it.
-        drop(self.writer.submit(move |connection| {
-            answering.send(run(connection));
-            Ok(())
-        }));
+        self.in_turn(move |connection| answering.send(run(connection)));
         answer
     }
 }

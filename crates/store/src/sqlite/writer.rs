@@ -7,7 +7,7 @@
 //!
 //! So the time of one sync is shared by all who came while the one before was under way.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -22,6 +22,9 @@ pub(super) trait Work: Send {
     /// Runs inside of the transaction.
     fn run(&mut self, connection: &Connection);
 
+    /// Whether it may change anything: a database in memory is read by its writer.
+    fn is_write(&self) -> bool;
+
     /// What it failed with, if it did.
     fn failure(&self) -> Option<&WriteError>;
 
@@ -32,6 +35,7 @@ pub(super) trait Work: Send {
 /// Work with a typed answer.
 struct Job<T, E: From<Unanswered>, F> {
     run: Option<F>,
+    is_write: bool,
     outcome: Option<Result<T, E>>,
     answering: Answering<T, E>,
 }
@@ -43,6 +47,10 @@ where
 {
     fn run(&mut self, connection: &Connection) {
         self.outcome = self.run.take().map(|run| run(connection));
+    }
+
+    fn is_write(&self) -> bool {
+        self.is_write
     }
 
     fn failure(&self) -> Option<&WriteError> {
@@ -65,29 +73,15 @@ where
 
 /// What tests let go wrong: what the next commit fails with, once it is rolled back.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
-    next_commit: Mutex<Option<WriteError>>,
-    /// A write in this transaction did nothing but hold it up.
-    has_held: AtomicBool,
-}
+pub(crate) struct Faults(Mutex<Option<WriteError>>);
 
 impl Faults {
     pub(crate) fn plant(&self, error: WriteError) {
-        let next = self.next_commit.lock();
-        *next.unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
-    pub(crate) fn has_held(&self) {
-        self.has_held.store(true, Relaxed);
-    }
-
-    /// The fault of a commit of so many writes. One that has only held others up has none.
-    fn take(&self, writes: usize) -> Option<WriteError> {
-        if self.has_held.swap(false, Relaxed) && writes == 1 {
-            return None;
-        }
-        let next = self.next_commit.lock();
-        next.unwrap_or_else(PoisonError::into_inner).take()
+    fn take(&self) -> Option<WriteError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -142,13 +136,32 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
     {
+        self.counts.writes.fetch_add(1, Relaxed);
+        self.queue(run, true)
+    }
+
+    /// Queues what changes nothing, in its turn with the writes.
+    pub(super) fn submit_read(&self, run: impl FnOnce(&Connection) + Send + 'static) {
+        let run = move |connection: &Connection| {
+            run(connection);
+            Ok(())
+        };
+        // What it has to say it says itself.
+        drop(self.queue(run, false));
+    }
+
+    fn queue<T, F>(&self, run: F, is_write: bool) -> Answer<T, WriteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
+    {
         let (answering, answer) = Answer::later();
         let job = Job {
             run: Some(run),
+            is_write,
             outcome: None,
             answering,
         };
-        self.counts.writes.fetch_add(1, Relaxed);
         let Some(queue) = &self.queue else {
             return answer;
         };
@@ -224,16 +237,17 @@ impl Commits {
     }
 
     fn transact(&mut self, batch: &mut [Box<dyn Work>]) -> Result<(), WriteError> {
-        let writes = batch.len();
         self.execute("BEGIN IMMEDIATE")?;
+        let mut is_write = false;
         for work in batch {
+            is_write |= work.is_write();
             work.run(&self.connection);
             // SQLite has given up the whole transaction, as for a full disk.
             if self.connection.is_autocommit() {
                 return Err(self.given_up(work.failure()));
             }
         }
-        if let Some(error) = self.faults.take(writes) {
+        if is_write && let Some(error) = self.faults.take() {
             return Err(error);
         }
         self.execute("COMMIT")

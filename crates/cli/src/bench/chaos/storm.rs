@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
         mpsc::sync_channel,
     },
     time::{Duration, Instant},
@@ -47,6 +47,12 @@ struct Heard {
 /// A caller that has not ended so long after the storm waits for a call without an end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// No caller waits for a slow answer.
+const NOBODY: usize = usize::MAX;
+
+/// So many hits find a caller waiting, or the storm has missed what it is for.
+const HITS_FOR_A_CRASHED_CALL: u64 = 1_000;
+
 /// What is kept of odd endings; one is too many already.
 const ODD_MAX: usize = 5;
 
@@ -54,18 +60,23 @@ impl Storm {
     pub(super) fn run(&self, system: &System, tree: &Tree) -> anyhow::Result<Seen> {
         let stop = Arc::new(AtomicBool::new(false));
         let members: Arc<[MemberRef]> = tree.members.clone().into();
+        let busy: Arc<[AtomicUsize]> = (0..self.callers)
+            .map(|_| AtomicUsize::new(NOBODY))
+            .collect();
         let before = Tree::begun();
         let (heard, hearing) = sync_channel(self.callers as usize);
         let running: Vec<_> = (0..self.callers)
             .map(|caller| {
                 let (members, stop, heard) = (members.clone(), stop.clone(), heard.clone());
+                let busy = busy.clone();
                 let dice = Dice(self.seed ^ (caller + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 system.spawn_future(async move {
-                    let _ = heard.send(call_without_pause(&members, dice, &stop).await);
+                    let busy = &busy[caller as usize];
+                    let _ = heard.send(call_without_pause(&members, dice, busy, &stop).await);
                 })
             })
             .collect();
-        let hit = self.kill(&members);
+        let hit = self.kill(&members, &busy);
         stop.store(true, Relaxed);
         let mut seen = Seen::new(hit?);
         for _ in 0..self.callers {
@@ -80,8 +91,8 @@ impl Storm {
         Ok(seen)
     }
 
-    /// Hits at a fixed rate; how many were hit.
-    fn kill(&self, members: &[MemberRef]) -> anyhow::Result<u64> {
+    /// Hits at a fixed rate, every fourth time somebody whose caller waits; how many were hit.
+    fn kill(&self, members: &[MemberRef], busy: &[AtomicUsize]) -> anyhow::Result<u64> {
         let mut dice = Dice(self.seed);
         let (begun, mut hit) = (Instant::now(), 0);
         let total = self.seconds * self.kills_per_second;
@@ -93,7 +104,12 @@ impl Storm {
                 interrupt::pause(due - now)?;
                 continue;
             }
-            let member = dice.pick(members);
+            let by_chance = dice.roll(members.len());
+            let waited_for = match hit % 4 {
+                0 => busy[dice.roll(busy.len())].load(Relaxed),
+                _ => NOBODY,
+            };
+            let member = members.get(waited_for).unwrap_or(&members[by_chance]);
             if hit % 2 == 0 {
                 member.kill();
             } else {
@@ -106,7 +122,12 @@ impl Storm {
     }
 }
 
-async fn call_without_pause(members: &[MemberRef], mut dice: Dice, stop: &AtomicBool) -> Heard {
+async fn call_without_pause(
+    members: &[MemberRef],
+    mut dice: Dice,
+    busy: &AtomicUsize,
+    stop: &AtomicBool,
+) -> Heard {
     let mut heard = Heard {
         calls: 0,
         crashed: 0,
@@ -114,10 +135,14 @@ async fn call_without_pause(members: &[MemberRef], mut dice: Dice, stop: &Atomic
         delays: Delays::new(),
     };
     while !stop.load(Relaxed) {
-        let member = dice.pick(members);
+        let callee = dice.roll(members.len());
+        let member = &members[callee];
         let begun = Instant::now();
         let answer = if heard.calls.is_multiple_of(64) {
-            member.work_slowly().await
+            busy.store(callee, Relaxed);
+            let answer = member.work_slowly().await;
+            busy.store(NOBODY, Relaxed);
+            answer
         } else {
             member.work().await
         };
@@ -181,6 +206,9 @@ impl Seen {
                 self.hit, self.restarts
             ));
         }
+        if self.crashed == 0 && self.hit >= HITS_FOR_A_CRASHED_CALL {
+            complaints.push("no hit ended a call that was under way".to_owned());
+        }
         if self.calls == 0 {
             complaints.push("nobody called".to_owned());
         }
@@ -192,11 +220,11 @@ impl Seen {
 struct Dice(u64);
 
 impl Dice {
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    fn roll(&mut self, below: usize) -> usize {
         self.0 |= 1;
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        &from[(self.0 % from.len() as u64) as usize]
+        (self.0 % below as u64) as usize
     }
 }
