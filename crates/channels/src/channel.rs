@@ -22,6 +22,7 @@ use crate::payload::{Payload, to_json};
 use crate::rate::Rate;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::slow::Slow;
 use crate::topic::Topic;
 use context::ChannelContext;
 
@@ -78,6 +79,9 @@ pub trait Channel: Sized + Send + 'static {
     /// the param `vx_resume`, an object with the last `offset` it saw and its `as`; the client in
     /// `js/` does so by itself. Params that refuse unknown members refuse it.
     const RESUME: Option<Window> = None;
+
+    /// What happens with broadcasts on the topic for a client that reads too slowly.
+    const SLOW: Slow = Slow::Close;
 
     /// Decides whether a client may join, and makes the channel.
     ///

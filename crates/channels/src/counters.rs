@@ -27,6 +27,12 @@ pub(crate) struct ShardCounters {
     pub(crate) poll_sessions_behind: Counter,
 }
 
+impl ShardCounters {
+    pub(crate) fn channels_open(&self) -> u64 {
+        self.channels.load()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 

@@ -47,6 +47,7 @@ mod reply;
 mod serializer;
 mod sessions;
 mod signer;
+mod slow;
 mod socket;
 mod topic;
 mod vsn;
@@ -67,6 +68,7 @@ pub use rate::Rate;
 pub use refusal::Refusal;
 pub use reply::Reply;
 pub use sessions::{Session, Sessions};
+pub use slow::Slow;
 pub use socket::{ChannelsProtocol, ConnectRequest, Socket};
 pub use topic::Topic;
 pub use vaxel_presence::{

@@ -28,6 +28,7 @@ use crate::origins::Origins;
 use crate::poll::PollConfig;
 use crate::refusal::Refusal;
 use crate::sessions::Sessions;
+use crate::slow::Slow;
 use crate::topic::Pattern;
 
 pub use connect::ConnectRequest;
@@ -100,6 +101,15 @@ impl Socket {
         }
         self.routes.push(Route { pattern, kind });
         self
+    }
+
+    /// The topics and what was chosen for their slow clients; none when all have the default.
+    pub(crate) fn slow_topics(&self) -> Vec<(Pattern, Slow)> {
+        let routes = self.routes.iter();
+        let all = routes.map(|route| (route.pattern.clone(), route.kind.slow()));
+        let all: Vec<_> = all.collect();
+        let is_default = all.iter().all(|(_, slow)| *slow == Slow::Close);
+        if is_default { Vec::new() } else { all }
     }
 
     /// The topics that keep a history, and how much.
@@ -180,6 +190,9 @@ pub(crate) trait Kind: Send + Sync + 'static {
     /// The events that go through the channel.
     fn intercepts(&self) -> &'static [&'static str];
 
+    /// What happens with their broadcasts for slow clients.
+    fn slow(&self) -> Slow;
+
     /// What its topics keep.
     fn window(&self) -> Option<Window>;
 }
@@ -193,6 +206,10 @@ impl<C: Channel> Kind for Of<C> {
 
     fn intercepts(&self) -> &'static [&'static str] {
         C::INTERCEPT
+    }
+
+    fn slow(&self) -> Slow {
+        C::SLOW
     }
 
     fn window(&self) -> Option<Window> {

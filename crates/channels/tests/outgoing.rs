@@ -105,7 +105,10 @@ fn an_event_beyond_its_rate_is_refused_and_says_when_to_try_again() {
     let response = &refused[4]["response"];
     assert_eq!(response["reason"], "rate limited");
     let retry_after_ms = response["retry_after_ms"].as_u64().unwrap();
-    assert!((1_700_000..=1_800_000).contains(&retry_after_ms), "{retry_after_ms}");
+    assert!(
+        (1_700_000..=1_800_000).contains(&retry_after_ms),
+        "{retry_after_ms}"
+    );
     client.expect_nothing_before_echo("filter:1", "1");
     other.send(json!(["1", "2", "filter:1", "rare", {}]));
     other.expect(json!(["1", "2", "filter:1", "phx_reply", ok(json!({}))]));
@@ -130,5 +133,11 @@ fn the_order_that_reaches_every_route_is_none() {
     let mut client = server.client();
     client.join("room:lobby", "1");
     client.send(json!(["2", "2", "lobby", "phx_join", {}]));
-    client.expect(json!([null, "2", "lobby", "phx_reply", error("unmatched topic")]));
+    client.expect(json!([
+        null,
+        "2",
+        "lobby",
+        "phx_reply",
+        error("unmatched topic")
+    ]));
 }

@@ -57,14 +57,20 @@ fn join(client: &mut Client, resume: Value) -> Value {
     client.send(json!(["1", "1", "kept:1", "phx_join", {"vx_resume": resume}]));
     client.expect(json!(["1", "1", "kept:1", "phx_reply", ok(json!({}))]));
     let told = client.next("where it is");
-    assert_eq!(told.as_array().unwrap()[..4], [json!("1"), json!(null), json!("kept:1"), json!("vx_resume")]);
+    assert_eq!(
+        told.as_array().unwrap()[..4],
+        [json!("1"), json!(null), json!("kept:1"), json!("vx_resume")]
+    );
     told[4].clone()
 }
 
 /// The next broadcast: its number and its offset.
 fn said(client: &mut Client) -> (Value, Value) {
     let message = client.next("a broadcast");
-    assert_eq!(message.as_array().unwrap()[..4], [json!(null), json!(null), json!("kept:1"), json!("said")]);
+    assert_eq!(
+        message.as_array().unwrap()[..4],
+        [json!(null), json!(null), json!("kept:1"), json!("said")]
+    );
     (message[4]["n"].clone(), message[4]["vx_offset"].clone())
 }
 
@@ -73,7 +79,9 @@ fn welcome(client: &mut Client) {
 }
 
 fn say(server: &TestServer, n: u32) {
-    server.endpoint.broadcast("kept:1", "said", &json!({"n": n}));
+    server
+        .endpoint
+        .broadcast("kept:1", "said", &json!({"n": n}));
 }
 
 #[test]
@@ -81,7 +89,10 @@ fn whoever_comes_back_gets_what_it_missed_once_and_in_order_then_what_is_new() {
     let server = server();
     let mut client = server.client();
     let told = join(&mut client, json!(null));
-    assert_eq!((&told["status"], &told["missed"]), (&json!("new"), &json!(0)));
+    assert_eq!(
+        (&told["status"], &told["missed"]),
+        (&json!("new"), &json!(0))
+    );
     welcome(&mut client);
     say(&server, 1);
     let (n, offset) = said(&mut client);
@@ -92,7 +103,10 @@ fn whoever_comes_back_gets_what_it_missed_once_and_in_order_then_what_is_new() {
     }
     let mut back = server.client();
     let told = join(&mut back, json!({"offset": offset, "as": told["as"]}));
-    assert_eq!((&told["status"], &told["missed"]), (&json!("resumed"), &json!(3)));
+    assert_eq!(
+        (&told["status"], &told["missed"]),
+        (&json!("resumed"), &json!(3))
+    );
     let missed: Vec<Value> = (0..3).map(|_| said(&mut back).0).collect();
     assert_eq!(missed, [2, 3, 4]);
     welcome(&mut back);
@@ -110,10 +124,18 @@ fn a_gap_that_is_too_large_is_told_and_nothing_is_made_up() {
     for n in 0..5 {
         say(&server, n);
     }
-    for offset in [told["offset"].clone(), json!("not an offset"), json!("00000000-3")] {
+    for offset in [
+        told["offset"].clone(),
+        json!("not an offset"),
+        json!("00000000-3"),
+    ] {
         let mut back = server.client();
         let told = join(&mut back, json!({"offset": offset}));
-        assert_eq!((&told["status"], &told["missed"]), (&json!("gap"), &json!(0)), "{offset}");
+        assert_eq!(
+            (&told["status"], &told["missed"]),
+            (&json!("gap"), &json!(0)),
+            "{offset}"
+        );
         welcome(&mut back);
         say(&server, 9);
         assert_eq!(said(&mut back).0, 9);
@@ -131,7 +153,10 @@ fn a_sender_that_comes_back_does_not_get_what_it_was_left_out_of() {
     say(&server, 2);
     assert_eq!(said(&mut client).0, 2);
     let mut back = server.client();
-    let resumed = join(&mut back, json!({"offset": told["offset"], "as": told["as"]}));
+    let resumed = join(
+        &mut back,
+        json!({"offset": told["offset"], "as": told["as"]}),
+    );
     assert_eq!(resumed["missed"], 1);
     assert_eq!(said(&mut back).0, 2);
     let mut other = server.client();

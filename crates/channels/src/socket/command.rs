@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use vaxel_actor::Recipient;
-use vaxel_net::ConnectionId;
+use vaxel_net::{ConnectionId, OutboxPolicy};
 use vaxel_pubsub::{Broadcast, Content, Offset};
 use vaxel_websocket::Frame;
 
@@ -66,15 +66,17 @@ pub enum Ending {
 /// A broadcast with the frames for those who listen, built at most once each.
 pub struct Encoded {
     pub(crate) broadcast: Broadcast,
+    pub(crate) policy: OutboxPolicy,
     v1: OnceLock<Option<Frame>>,
     v2: OnceLock<Option<Frame>>,
 }
 
 impl Encoded {
     /// Builds the frame that almost every client takes; the other one waits until it is asked for.
-    pub(crate) fn new(broadcast: &Broadcast) -> Arc<Self> {
+    pub(crate) fn new(broadcast: &Broadcast, policy: OutboxPolicy) -> Arc<Self> {
         let encoded = Self {
             broadcast: broadcast.clone(),
+            policy,
             v1: OnceLock::new(),
             v2: OnceLock::new(),
         };

@@ -102,6 +102,8 @@ impl ChannelsProtocol {
             (Box::new(matches) as _, window)
         });
         endpoint.pubsub().keep_histories(windows.collect());
+        let slow = mounts.iter().flat_map(|mount| mount.socket.slow_topics());
+        endpoint.set_slow(slow.collect());
         Self {
             endpoint,
             mounts: mounts.into(),
@@ -145,11 +147,14 @@ impl ChannelsProtocol {
         let Some(version) = version.filter(|_| is_acceptable) else {
             return Upgrade::Refuse { status: 403 };
         };
+        let takes_hints = params.contains_key("vx");
         params.extend(variables);
         let number = u16::try_from(mount).expect("checked when made");
         let Some(hook) = &socket.connect else {
+            let mut session = Session::new(number, version);
+            session.takes_hints = takes_hints;
             return Upgrade::Accept {
-                session: Session::new(number, version),
+                session,
                 subprotocol: offer.has_phoenix.then_some(PHOENIX.into()),
             };
         };
@@ -158,6 +163,7 @@ impl ChannelsProtocol {
             mount: number,
             version,
             has_subprotocol: offer.has_phoenix,
+            takes_hints,
         };
         let request = ConnectRequest::upgrade(socket, params, request, offer);
         connect::run(&self.endpoint, local.shard, pending, hook.clone(), request);
@@ -295,9 +301,11 @@ impl ChannelsProtocol {
             mount,
             version,
             has_subprotocol,
+            takes_hints,
         } = pending;
         let socket_id = assigns.socket_id().cloned();
         let mut session = Session::new(mount, version);
+        session.takes_hints = takes_hints;
         let home = self.home(local, connection);
         session.assign(&self.endpoint, assigns, || home.address());
         let subprotocol = has_subprotocol.then_some(PHOENIX);
@@ -346,7 +354,7 @@ impl ChannelsProtocol {
             Some(origin) if origin.shard as usize == local.shard => Some(origin.subscriber),
             _ => None,
         };
-        let mut deliveries = 0;
+        let (mut deliveries, policy) = (0, encoded.policy);
         // Empty, and so without memory, unless channels of the topic intercept something.
         let mut intercepting = Vec::new();
         for version in [Version::V2, Version::V1] {
@@ -359,7 +367,7 @@ impl ChannelsProtocol {
                 if listener.intercepts() {
                     intercepting.push(*listener);
                 } else if Some(listener.number) != excluded
-                    && frame.is_some_and(|frame| io.send(listener.connection, frame))
+                    && frame.is_some_and(|frame| io.send_with(listener.connection, frame, policy))
                 {
                     deliveries += 1;
                 }
@@ -367,7 +375,7 @@ impl ChannelsProtocol {
             for listener in intercepting.drain(..) {
                 if Some(listener.number()) != excluded
                     && !self.intercept(local, io, listener, &encoded.broadcast)
-                    && frame.is_some_and(|frame| io.send(listener.connection, frame))
+                    && frame.is_some_and(|frame| io.send_with(listener.connection, frame, policy))
                 {
                     deliveries += 1;
                 }
