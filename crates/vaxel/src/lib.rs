@@ -68,7 +68,7 @@ pub use vaxel_channels::{
     Assigns, Channel, ChannelContext, ChannelCounters, ChannelPresence, ChannelRef, ConnectRequest,
     Content, Endpoint, Fetch, Fetched, HandleInfo, Ignored, Joined, Limits as SocketLimits,
     Origins, Payload, PayloadError, PollConfig, Presence, PresenceConfig, PresenceCounters,
-    Presences, Probed, Rate, Refusal, Reply, ReplyRef, Session, Sessions, Socket, Topic,
+    Presences, Probed, Rate, Refusal, Reply, ReplyRef, Session, Sessions, Slow, Socket, Topic,
     TrackError, Tracked, Window,
 };
 pub use vaxel_macros::{Message, actor, main};
@@ -88,7 +88,7 @@ pub mod prelude {
     pub use crate::{
         Assigns, Broadcast, Channel, ChannelContext, ChannelRef, ConnectRequest, Endpoint,
         HandleInfo, Ignored, Joined, Origins, Payload, PollConfig, Presence, PresenceConfig, Rate,
-        Refusal, Reply, ReplyRef, Server, ServerError, Sessions, Socket, Topic, Window, json,
+        Refusal, Reply, ReplyRef, Server, ServerError, Sessions, Slow, Socket, Topic, Window, json,
     };
     #[cfg(feature = "server")]
     pub use serde::{Deserialize, Serialize};
