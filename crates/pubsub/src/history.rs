@@ -102,14 +102,16 @@ pub enum Missed {
 
 /// The histories of one hub.
 pub(crate) struct Histories {
-    windows: Vec<(Matches, Window)>,
-    shards: [Mutex<HashMap<Arc<str>, Arc<Mutex<History>>>>; SHARDS],
+    windows: Vec<(TopicMatch, Window)>,
+    shards: [Mutex<Topics>; SHARDS],
     hasher: DefaultHashBuilder,
     topics: AtomicU64,
 }
 
+type Topics = HashMap<Arc<str>, Arc<Mutex<History>>>;
+
 /// Whether a topic keeps a history.
-pub(crate) type Matches = Box<dyn Fn(&str) -> bool + Send + Sync>;
+pub type TopicMatch = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// The history of one topic.
 pub(crate) struct History {
@@ -122,7 +124,7 @@ pub(crate) struct History {
 }
 
 impl Histories {
-    pub(crate) fn new(windows: Vec<(Matches, Window)>) -> Self {
+    pub(crate) fn new(windows: Vec<(TopicMatch, Window)>) -> Self {
         Self {
             windows,
             shards: Default::default(),
@@ -314,7 +316,7 @@ mod tests {
             topics_max: 1,
             ..Window::DEFAULT
         };
-        let kept: Matches = Box::new(|topic| topic.starts_with("kept:"));
+        let kept: TopicMatch = Box::new(|topic| topic.starts_with("kept:"));
         let histories = Histories::new(vec![(kept, window)]);
         assert!(histories.of(&"other:1".into()).is_none());
         let first = histories.of(&"kept:1".into()).unwrap();

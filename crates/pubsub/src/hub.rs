@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use vaxel_runtime::{Recipient, SendError};
 
 use crate::history::{Histories, History, lock};
-use crate::{Broadcast, Missed, Offset, Window};
+use crate::{Broadcast, Missed, Offset, TopicMatch, Window};
 
 /// A connection plane that takes broadcasts to its sockets.
 pub trait Lane: Send + Sync + 'static {
@@ -104,7 +104,7 @@ impl PubSub {
 
     /// Lets topics keep a history: the first pattern that matches says how much. Only the first
     /// call has an effect.
-    pub fn keep_histories(&self, windows: Vec<(Box<dyn Fn(&str) -> bool + Send + Sync>, Window)>) {
+    pub fn keep_histories(&self, windows: Vec<(TopicMatch, Window)>) {
         if !windows.is_empty() {
             // The first call wins, as documented.
             _ = self.hub.histories.set(Histories::new(windows));

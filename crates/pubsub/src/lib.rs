@@ -34,6 +34,6 @@ mod table;
 
 pub use broadcast::{Broadcast, Origin};
 pub use content::Content;
-pub use history::{Missed, Offset, OffsetError, Window};
+pub use history::{Missed, Offset, OffsetError, TopicMatch, Window};
 pub use hub::{Counters, Lane, PubSub, Subscription};
 pub use table::{Seat, SubscriberTable};
