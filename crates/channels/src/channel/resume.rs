@@ -58,7 +58,7 @@ impl Asked {
                 subscriber: subscriber.parse().ok()?,
             })
         });
-        let offset = resume.offset.map(|text| text.parse());
+        let offset = resume.offset.map(str::parse);
         Self {
             // An offset that cannot be read is one of no history.
             offset: offset.map(|offset| offset.unwrap_or(Offset::UNKNOWN)),
