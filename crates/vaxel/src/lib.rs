@@ -73,7 +73,7 @@ pub use vaxel_channels::{
 };
 pub use vaxel_macros::{Message, actor, main};
 #[cfg(feature = "server")]
-pub use vaxel_net::{Compression, Drain, Limits as NetLimits, NetCounters};
+pub use vaxel_net::{Compression, Drain, Limits as NetLimits, NetCounters, Tls, TlsError};
 #[cfg(feature = "server")]
 pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
 #[cfg(feature = "server")]
