@@ -54,12 +54,18 @@
 //! `server`, on by default, brings channels, pub-sub and the server. Without it
 //! (`default-features = false`) this crate is actors and supervision alone, and compiles a few
 //! dozen crates fewer.
+//!
+//! `testkit`, off by default, brings [`testkit`](https://docs.rs/vaxel-testkit): tests in which a
+//! seed decides who runs next, and time is virtual. It is for `[dev-dependencies]`:
+//! `vaxel = { version = "…", features = ["testkit"] }`.
 
 #![forbid(unsafe_code)]
 
 #[cfg(all(doctest, feature = "server"))]
 mod guides;
 mod program;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use program::Program;
 pub use vaxel_actor::*;

@@ -52,6 +52,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
             "vaxel-net",
             "vaxel-pubsub",
             "vaxel-server",
+            "vaxel-testkit",
         ],
     ),
     ("vaxel-bench-rows", &[]),
