@@ -1,8 +1,9 @@
-// Rows 14 to 38 and 43 to 45: what is answered to which message.
+// Rows 14 to 39 and 43 to 45: what is answered to which message.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
+import { Poll } from "./support/poll.mjs";
 import { Raw } from "./support/raw.mjs";
 import { serve } from "./support/server.mjs";
 
@@ -16,17 +17,19 @@ const OK = { status: "ok", response: {} };
 const UNMATCHED = { status: "error", response: { reason: "unmatched topic" } };
 const CRASHED = { reason: "channel_crash" };
 
-/** A test with a socket of its own. */
+/** A test with a client of its own, once for each transport. */
 function row(name, body) {
-  test(name, async () => {
-    const raw = await Raw.open(server.mount());
-    try {
-      await body(raw);
-      assert.deepEqual(raw.rest, [], "messages nobody asked for");
-    } finally {
-      raw.close();
-    }
-  });
+  for (const [transport, Client] of [["", Raw], [", over long poll", Poll]]) {
+    test(name + transport, async () => {
+      const raw = await Client.open(server.mount());
+      try {
+        await body(raw);
+        assert.deepEqual(raw.rest, [], "messages nobody asked for");
+      } finally {
+        raw.close();
+      }
+    });
+  }
 }
 
 row("row 14: a heartbeat is answered", async (raw) => {

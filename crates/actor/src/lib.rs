@@ -45,6 +45,7 @@ mod call;
 pub mod circuit_breaker;
 mod durations;
 pub mod event_manager;
+mod fault;
 mod holders;
 mod incarnation;
 mod parent;

@@ -5,6 +5,7 @@ pub(crate) mod flight;
 pub(crate) mod inbox;
 pub(crate) mod lifeline;
 pub(crate) mod membership;
+pub(crate) mod presence;
 pub(crate) mod process;
 pub(crate) mod reference;
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use vaxel_actor::CallError;
+use vaxel_presence::TrackError;
 
 use crate::payload::{PayloadError, to_json};
 
@@ -73,6 +74,13 @@ impl Refusal {
 impl From<PayloadError> for Refusal {
     fn from(error: PayloadError) -> Self {
         Self::new(format!("invalid payload: {}", error.detail()))
+    }
+}
+
+/// A client learns `presence refused`; what was wrong is the application's own.
+impl From<TrackError> for Refusal {
+    fn from(_: TrackError) -> Self {
+        Self::new("presence refused")
     }
 }
 

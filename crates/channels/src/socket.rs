@@ -1,12 +1,14 @@
 //! What an application declares about its sockets.
 
 pub(crate) mod command;
-mod connect;
-mod dispatch;
+pub(crate) mod connect;
+pub(crate) mod dispatch;
+pub(crate) mod home;
 mod join;
-mod mount;
+pub(crate) mod mount;
 mod protocol;
-mod session;
+pub(crate) mod session;
+pub(crate) mod subprotocol;
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -21,7 +23,10 @@ use crate::channel::Channel;
 use crate::channel::inbox::Inbound;
 use crate::channel::process::{ChannelActor, JoinRequest};
 use crate::limits::Limits;
+use crate::origins::Origins;
+use crate::poll::PollConfig;
 use crate::refusal::Refusal;
+use crate::sessions::Sessions;
 use crate::topic::Pattern;
 
 pub use connect::ConnectRequest;
@@ -55,9 +60,13 @@ pub use protocol::ChannelsProtocol;
 #[must_use = "a socket does nothing until a server mounts it"]
 pub struct Socket {
     routes: Vec<Route>,
-    connect: Option<Arc<dyn Connect>>,
+    pub(crate) connect: Option<Arc<dyn Connect>>,
     limits: Limits,
     idle_timeout: Option<Duration>,
+    origins: Origins,
+    reads_auth_token: bool,
+    session: Option<Sessions>,
+    pub(crate) long_poll: Option<PollConfig>,
 }
 
 struct Route {
@@ -99,6 +108,36 @@ impl Socket {
         self
     }
 
+    /// Which pages may connect. Default: those of the same host ([`Origins::same_host`]).
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Reads the token that phoenix.js is given as `authToken`, for the connect hook's
+    /// [`auth_token`](ConnectRequest::auth_token). It travels outside of the address, which
+    /// proxies write into their logs. Clients that offer other subprotocols than `phoenix` are
+    /// refused with 403.
+    pub fn auth_token(mut self) -> Self {
+        self.reads_auth_token = true;
+        self
+    }
+
+    /// Reads the session of a browser's cookie, for the connect hook's
+    /// [`session`](ConnectRequest::session). A client whose param `_csrf_token` does not fit its
+    /// session connects and has none.
+    pub fn session(mut self, sessions: Sessions) -> Self {
+        self.session = Some(sessions);
+        self
+    }
+
+    /// Lets clients that cannot open a WebSocket use long poll, at the path's `longpoll`. Off
+    /// unless asked for.
+    pub fn long_poll(mut self, config: PollConfig) -> Self {
+        self.long_poll = Some(config);
+        self
+    }
+
     /// Sets the bounds of each connection.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -134,11 +173,11 @@ impl<C: Channel> Kind for Of<C> {
 }
 
 /// A connect hook.
-trait Connect: Send + Sync + 'static {
+pub(crate) trait Connect: Send + Sync + 'static {
     fn connect(&self, request: ConnectRequest) -> ConnectFuture;
 }
 
-type ConnectFuture = Pin<Box<dyn Future<Output = Result<Assigns, Refusal>> + Send>>;
+pub(crate) type ConnectFuture = Pin<Box<dyn Future<Output = Result<Assigns, Refusal>> + Send>>;
 
 impl<F, R> Connect for F
 where

@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vaxel_runtime::Message;
 
-/// One message to everybody on a topic: topic, event and a JSON payload.
+use crate::Content;
+
+/// One message to everybody on a topic: topic, event and a payload of JSON or bytes.
 ///
 /// Cloning copies a pointer: the payload is serialised once and shared by all receivers.
 #[derive(Clone)]
@@ -19,7 +21,7 @@ pub struct Broadcast {
 struct Shared {
     topic: Arc<str>,
     event: Box<str>,
-    payload: Box<RawValue>,
+    content: Content,
     origin: Option<Origin>,
 }
 
@@ -54,7 +56,17 @@ impl Broadcast {
 
     /// Addresses JSON that has been serialised already to `topic`.
     pub fn raw(topic: impl Into<Arc<str>>, event: &str, payload: Box<RawValue>) -> Self {
-        Self::build(topic.into(), event, payload, None)
+        Self::build(topic.into(), event, payload.into(), None)
+    }
+
+    /// Addresses JSON or bytes to `topic`, for everybody except `origin` if there is one.
+    pub fn with(
+        topic: impl Into<Arc<str>>,
+        event: &str,
+        content: Content,
+        origin: Option<Origin>,
+    ) -> Self {
+        Self::build(topic.into(), event, content, origin)
     }
 
     /// The same as [`Broadcast::raw`] for everybody except `origin`.
@@ -64,14 +76,14 @@ impl Broadcast {
         payload: Box<RawValue>,
         origin: Origin,
     ) -> Self {
-        Self::build(topic.into(), event, payload, Some(origin))
+        Self::build(topic.into(), event, payload.into(), Some(origin))
     }
 
-    fn build(topic: Arc<str>, event: &str, payload: Box<RawValue>, origin: Option<Origin>) -> Self {
+    fn build(topic: Arc<str>, event: &str, content: Content, origin: Option<Origin>) -> Self {
         let shared = Shared {
             topic,
             event: event.into(),
-            payload,
+            content,
             origin,
         };
         Self {
@@ -94,9 +106,19 @@ impl Broadcast {
         &self.shared.event
     }
 
-    /// The payload as JSON text.
+    /// The payload.
+    pub fn content(&self) -> &Content {
+        &self.shared.content
+    }
+
+    /// The payload as JSON text; `null` where it is [bytes](Self::bytes).
     pub fn payload(&self) -> &RawValue {
-        &self.shared.payload
+        self.shared.content.json().unwrap_or(RawValue::NULL)
+    }
+
+    /// The payload, if it is bytes.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.shared.content.bytes()
     }
 
     /// The payload read as a `T`.
@@ -122,7 +144,7 @@ impl fmt::Debug for Broadcast {
         f.debug_struct("Broadcast")
             .field("topic", &self.topic())
             .field("event", &self.event())
-            .field("payload", &self.payload().get())
+            .field("content", &self.content())
             .finish()
     }
 }

@@ -22,9 +22,11 @@
 #![forbid(unsafe_code)]
 
 mod broadcast;
+mod content;
 mod hub;
 mod table;
 
 pub use broadcast::{Broadcast, Origin};
+pub use content::Content;
 pub use hub::{Counters, Lane, PubSub, Subscription};
 pub use table::{Seat, SubscriberTable};

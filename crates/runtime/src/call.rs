@@ -371,7 +371,8 @@ impl<M: Message> Call<M> {
             return Some(CallError::Timeout);
         }
         if !self.timer.is_some_and(|key| core.timers.rewake(key, waker)) {
-            self.timer = Some(core.timers.start(deadline, Action::Wake(waker.clone())));
+            let wake = Action::Wake(waker.clone());
+            self.timer = Some(core.timers.start(&core.clock, deadline, wake));
         }
         None
     }

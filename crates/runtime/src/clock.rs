@@ -26,6 +26,11 @@ impl Time {
         Self(millis.saturating_mul(1_000_000))
     }
 
+    /// As [`from_millis`](Self::from_millis), if the clock ever gets there.
+    pub(crate) fn at_millis(millis: u64) -> Option<Self> {
+        millis.checked_mul(1_000_000).map(Self)
+    }
+
     pub(crate) const fn millis_ceil(self) -> u64 {
         self.0.div_ceil(1_000_000)
     }

@@ -135,9 +135,8 @@ impl<A: Actor> Context<A> {
         // SAFETY: a fresh node is ours.
         let post = unsafe { Post::new(CastNode::allocate::<A>(message)) };
         let deadline = core.clock.now() + after;
-        TimerRef(Kind::Once(
-            core.timers.start(deadline, Action::Send(pid, post)),
-        ))
+        let send = Action::Send(pid, post);
+        TimerRef(Kind::Once(core.timers.start(&core.clock, deadline, send)))
     }
 
     /// Sends this actor a message every `period`, the first after one period. Does not drift; what
@@ -166,7 +165,8 @@ impl<A: Actor> Context<A> {
             key: key.clone(),
         };
         let mut slot = key.lock().unwrap_or_else(PoisonError::into_inner);
-        *slot = Some(core.timers.start(next, Action::Every(Box::new(every))));
+        let send = Action::Every(Box::new(every));
+        *slot = Some(core.timers.start(&core.clock, next, send));
         drop(slot);
         TimerRef(Kind::Every(key))
     }

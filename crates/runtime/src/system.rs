@@ -241,11 +241,14 @@ impl System {
         self.core().random(stream)
     }
 
-    /// Moves a manual clock and runs the timers that are due; does nothing on the machine's clock.
+    /// Moves a manual clock and runs the timers that are due, which is done when this returns;
+    /// does nothing on the machine's clock. Not for what a timer runs: it would wait for itself.
+    ///
+    /// A timer whose moment is there when it is started, also one of zero, runs soon and without a
+    /// move.
     pub fn advance(&self, by: Duration) {
         if self.core().clock.is_manual() {
-            self.core().clock.advance(by);
-            self.core().timers.fire(self.core());
+            self.core().timers.advance(self.core(), by);
         }
     }
 

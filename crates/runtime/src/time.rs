@@ -81,7 +81,7 @@ impl Future for Sleep {
             .is_some_and(|key| core.timers.rewake(key, cx.waker()));
         if !waits {
             let wake = Action::Wake(cx.waker().clone());
-            this.timer = Some(core.timers.start(this.deadline, wake));
+            this.timer = Some(core.timers.start(&core.clock, this.deadline, wake));
         }
         Poll::Pending
     }

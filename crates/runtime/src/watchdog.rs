@@ -128,7 +128,7 @@ impl Watchdog {
     }
 
     fn replace(&self, core: &Core, index: usize, seat: &Seat) {
-        seat.replaced.store(true, SeqCst);
+        seat.slot.replace();
         self.stuck.fetch_add(1, Relaxed);
         lower_priority(seat.thread_id.load(Relaxed));
         let spare = core.start_worker();
@@ -187,7 +187,7 @@ impl Seen {
 
     fn is_stuck(&mut self, seat: &Seat) -> bool {
         let ticks = seat.ticks.load(Acquire);
-        if ticks != self.ticks || ticks & 1 == 0 || seat.replaced.load(Relaxed) {
+        if ticks != self.ticks || ticks & 1 == 0 || seat.slot.is_replaced() {
             self.ticks = ticks;
             self.cpu_nanos = None;
             return false;

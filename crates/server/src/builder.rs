@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use vaxel_actor::System;
 use vaxel_actor::supervisor::SupervisorBuilder;
-use vaxel_channels::{ChannelsProtocol, Socket};
+use vaxel_channels::{ChannelsProtocol, PresenceConfig, Socket};
 use vaxel_net::{Compression, Drain, Limits, NetConfig};
 
 use crate::error::ServerError;
@@ -26,6 +26,7 @@ pub struct ServerBuilder {
     system: Option<System>,
     supervisor: Option<SupervisorBuilder>,
     sockets: Vec<(String, Socket)>,
+    presence: PresenceConfig,
     http: Router,
     on_listening: Option<OnListening>,
 }
@@ -43,6 +44,7 @@ impl Default for ServerBuilder {
             system: None,
             supervisor: None,
             sockets: Vec::new(),
+            presence: PresenceConfig::new(),
             http: Router::new(),
             on_listening: None,
         }
@@ -103,6 +105,12 @@ impl ServerBuilder {
         self
     }
 
+    /// The bounds of presence, and the hook that adds members to its entries.
+    pub fn presence(mut self, config: PresenceConfig) -> Self {
+        self.presence = config;
+        self
+    }
+
     /// Answers every other request, but for `/health`.
     pub fn http(mut self, router: Router) -> Self {
         self.http = router;
@@ -138,10 +146,12 @@ impl ServerBuilder {
         config.limits = self.limits;
         config.compression = self.compression;
         config.shards = self.shards.unwrap_or(config.shards);
-        let protocol = ChannelsProtocol::new(system.clone(), self.sockets, config.shards.get());
+        let protocol = ChannelsProtocol::new(system.clone(), self.sockets, config.shards.get())
+            .presence(self.presence);
         let endpoint = protocol.endpoint().clone();
         let draining = Draining::default();
-        let router = http::router(self.http, draining.clone());
+        let long_poll = protocol.long_poll();
+        let router = http::router(self.http, draining.clone(), long_poll.clone());
         let runtime = tokio::runtime::Handle::current();
         let net = match vaxel_net::start(config, protocol, router, runtime) {
             Ok(net) => net,
@@ -160,6 +170,7 @@ impl ServerBuilder {
             endpoint,
             net: Arc::new(net),
             draining,
+            long_poll,
             drain: self.drain,
         };
         if let Some(hook) = self.on_listening {

@@ -69,9 +69,11 @@ pub use program::Program;
 pub use vaxel_actor::*;
 #[cfg(feature = "server")]
 pub use vaxel_channels::{
-    Assigns, Channel, ChannelContext, ChannelCounters, ChannelRef, ConnectRequest, Endpoint,
-    HandleInfo, Ignored, Joined, Limits as SocketLimits, Payload, PayloadError, Probed, Refusal,
-    Reply, ReplyRef, Socket, Topic,
+    Assigns, Channel, ChannelContext, ChannelCounters, ChannelPresence, ChannelRef, ConnectRequest,
+    Content, Endpoint, Fetch, Fetched, HandleInfo, Ignored, Joined, Limits as SocketLimits,
+    Origins, Payload, PayloadError, PollConfig, Presence, PresenceConfig, PresenceCounters,
+    Presences, Probed, Refusal, Reply, ReplyRef, Session, Sessions, Socket, Topic, TrackError,
+    Tracked,
 };
 pub use vaxel_macros::{Message, actor, main};
 #[cfg(feature = "server")]
@@ -93,8 +95,8 @@ pub mod prelude {
     #[cfg(feature = "server")]
     pub use crate::{
         Assigns, Broadcast, Channel, ChannelContext, ChannelRef, ConnectRequest, Endpoint,
-        HandleInfo, Ignored, Joined, Payload, Refusal, Reply, ReplyRef, Server, ServerError,
-        Socket, Topic, json,
+        HandleInfo, Ignored, Joined, Origins, Payload, PollConfig, Presence, PresenceConfig,
+        Refusal, Reply, ReplyRef, Server, ServerError, Sessions, Socket, Topic, json,
     };
     #[cfg(any(feature = "server", feature = "state"))]
     pub use serde::{Deserialize, Serialize};

@@ -26,12 +26,14 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ),
     ("vaxel-persistence", &["vaxel-actor", "vaxel-store"]),
     ("vaxel-pubsub", &["vaxel-runtime"]),
+    ("vaxel-presence", &["vaxel-pubsub", "vaxel-runtime"]),
     ("vaxel-net", &["vaxel-runtime", "vaxel-websocket"]),
     (
         "vaxel-channels",
         &[
             "vaxel-actor",
             "vaxel-net",
+            "vaxel-presence",
             "vaxel-pubsub",
             "vaxel-runtime",
             "vaxel-websocket",

@@ -17,6 +17,7 @@ use super::reporter::{Reporter, report};
 use super::spec::{Policy, Restart};
 use super::stopping::{self, Gone};
 use super::{group, one_for_one};
+use crate::fault;
 use crate::parent::Parent;
 
 /// An actor that starts others, and starts them again when they crash.
@@ -113,6 +114,10 @@ impl Supervisor {
         } else {
             child.restart();
         }
+        let pid = match fault::planted("an incarnation is looked at when it has begun") {
+            true => child.pid(),
+            false => pid,
+        };
         let started = child.started();
         member.life = Life::Live { child, pid };
         member.retry = None;

@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 use vaxel_websocket::Frame;
 
 use crate::channel::membership::Membership;
+use crate::channel::presence::{self, Tracks};
 use crate::refusal::Refusal;
 use crate::socket::command::{Command, Ending};
 
@@ -18,6 +19,8 @@ use crate::socket::command::{Command, Ending};
 pub(crate) struct Lifeline {
     membership: Arc<Membership>,
     phase: Phase,
+    /// Taken out after the client has been told of the end.
+    tracks: Tracks,
 }
 
 enum Phase {
@@ -37,11 +40,17 @@ impl Lifeline {
         Self {
             membership,
             phase: Phase::Joining(reference),
+            tracks: Tracks::default(),
         }
     }
 
     pub(crate) fn membership(&self) -> &Arc<Membership> {
         &self.membership
+    }
+
+    /// What a channel needs for its context.
+    pub(crate) fn parts(&mut self) -> (&Arc<Membership>, &mut Tracks) {
+        (&self.membership, &mut self.tracks)
     }
 
     /// Answers the join with `ok`, then sends what `join` has pushed. One command carries both
@@ -53,13 +62,16 @@ impl Lifeline {
         let response = response.as_deref().map_or("{}", RawValue::get);
         let reply = self
             .membership
-            .reply_frame(reference.as_deref(), "ok", response);
+            .reply_json(reference.as_deref(), "ok", response);
         let membership = self.membership.clone();
         self.membership
             .link
             .command(Command::Joined { membership, reply });
         for frame in held {
             self.membership.link.send(frame);
+        }
+        if self.tracks.owe_state() {
+            presence::push_state(&self.membership);
         }
     }
 
@@ -78,7 +90,7 @@ impl Lifeline {
     }
 
     fn end(&self, ending: Ending, reference: Option<&str>, response: &str) {
-        let reply = self.membership.reply_frame(reference, "error", response);
+        let reply = self.membership.reply_json(reference, "error", response);
         self.ended(ending, reply);
     }
 

@@ -54,27 +54,29 @@ impl JoinRequest {
 impl<C: Channel> ChannelActor<C> {
     /// Splits into the channel and the context it is called with.
     fn parts<'a>(&'a mut self, cx: &'a mut Context<Self>) -> (&'a mut C, ChannelContext<'a, C>) {
-        let membership = self.lifeline.membership();
-        (&mut self.channel, ChannelContext::new(membership, cx))
+        let (membership, tracks) = self.lifeline.parts();
+        (
+            &mut self.channel,
+            ChannelContext::new(membership, tracks, cx),
+        )
     }
 
     fn leave(&self, reference: Option<SmolStr>, cx: &mut Context<Self>) {
-        self.answer(reference, "ok", "{}");
+        if let Some(reference) = reference {
+            let membership = self.lifeline.membership();
+            let reply = membership.reply_json(Some(&reference), "ok", "{}");
+            membership.link.send(reply);
+        }
         cx.stop_with(ExitReason::shutdown_with("left"));
     }
 
-    fn answer(&self, reference: Option<SmolStr>, status: &str, response: &str) {
-        let membership = self.lifeline.membership();
-        if let Some(reference) = reference {
-            membership
-                .link
-                .send(membership.reply_frame(Some(&reference), status, response));
-        }
-    }
-
     fn reply(&self, reference: Option<SmolStr>, reply: Reply, cx: &mut Context<Self>) {
-        if let Some(answer) = reply.answer {
-            self.answer(reference, &answer.status, answer.response.get());
+        if let (Some(answer), Some(reference)) = (reply.answer, reference) {
+            let membership = self.lifeline.membership();
+            let (status, response) = (&answer.status, &answer.response);
+            if let Some(frame) = membership.reply_frame(Some(&reference), status, response) {
+                membership.link.send(frame);
+            }
         }
         if reply.stops {
             cx.stop();
@@ -99,8 +101,8 @@ impl<C: Channel> Actor for ChannelActor<C> {
         let mut held = Vec::new();
         let outcome = match params.parse() {
             Ok(params) => {
-                let membership = lifeline.membership();
-                let mut cx = ChannelContext::joining(membership, cx, &mut held);
+                let (membership, tracks) = lifeline.parts();
+                let mut cx = ChannelContext::joining(membership, tracks, cx, &mut held);
                 C::join(&membership.topic, params, &mut cx).await
             }
             Err(error) => Err(Refusal::from(error)),

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use vaxel_actor::Recipient;
 use vaxel_net::ConnectionId;
-use vaxel_pubsub::Broadcast;
+use vaxel_pubsub::{Broadcast, Content};
 use vaxel_websocket::Frame;
 
 use crate::assigns::Assigns;
 use crate::channel::membership::Membership;
 use crate::endpoint::Probed;
 use crate::refusal::Refusal;
-use crate::serializer::{Body, Outgoing};
+use crate::serializer::{Binary, Body, Outgoing};
 use crate::socket::connect::Pending;
 use crate::vsn::Version;
 
@@ -23,6 +23,8 @@ pub enum Command {
         connection: ConnectionId,
         frame: Frame,
     },
+    /// A frame for the client of a long-poll session.
+    Push(Frame),
     /// A join was accepted: reply and subscribe, in this order.
     Joined {
         membership: Arc<Membership>,
@@ -64,8 +66,8 @@ pub enum Ending {
 /// A broadcast with the frames for those who listen, built at most once each.
 pub struct Encoded {
     pub(crate) broadcast: Broadcast,
-    v1: OnceLock<Frame>,
-    v2: OnceLock<Frame>,
+    v1: OnceLock<Option<Frame>>,
+    v2: OnceLock<Option<Frame>>,
 }
 
 impl Encoded {
@@ -80,21 +82,33 @@ impl Encoded {
         Arc::new(encoded)
     }
 
-    pub(crate) fn frame(&self, version: Version) -> &Frame {
+    /// The frame for clients of a version; none when they cannot take bytes.
+    pub(crate) fn frame(&self, version: Version) -> Option<&Frame> {
         let cell = match version {
             Version::V1 => &self.v1,
             Version::V2 => &self.v2,
         };
-        cell.get_or_init(|| {
+        cell.get_or_init(|| encode(&self.broadcast, version).map(Frame::with_twin))
+            .as_ref()
+    }
+}
+
+/// The frame of a broadcast, for clients of a version that can take it.
+pub(crate) fn encode(broadcast: &Broadcast, version: Version) -> Option<Frame> {
+    let (topic, event) = (broadcast.topic(), broadcast.event());
+    match (broadcast.content(), version) {
+        (Content::Json(json), version) => {
             let message = Outgoing {
                 join_ref: None,
                 reference: None,
-                topic: self.broadcast.topic(),
-                event: self.broadcast.event(),
-                payload: Body::Json(self.broadcast.payload().get()),
+                topic,
+                event,
+                payload: Body::Json(json.get()),
             };
-            message.encode(version).with_twin()
-        })
+            Some(message.encode(version))
+        }
+        (Content::Bytes(bytes), Version::V2) => Binary::Broadcast { topic, event }.encode(bytes),
+        (Content::Bytes(_), Version::V1) => None,
     }
 }
 

@@ -28,8 +28,8 @@ impl Mount {
         }
     }
 
-    /// The values of the path's variables, if `path` is the mount's WebSocket.
-    pub(crate) fn matches(&self, path: &str) -> Option<Map<String, Value>> {
+    /// The values of the path's variables, if `path` is the mount's `transport`.
+    pub(crate) fn matches(&self, path: &str, transport: &str) -> Option<Map<String, Value>> {
         let mut given = segments(path);
         let mut variables = Map::new();
         for segment in &self.segments {
@@ -42,8 +42,8 @@ impl Mount {
                 }
             }
         }
-        let is_websocket = given.next() == Some("websocket") && given.next().is_none();
-        is_websocket.then_some(variables)
+        let is_transport = given.next() == Some(transport) && given.next().is_none();
+        is_transport.then_some(variables)
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
 
     fn variables(mount: &str, path: &str) -> Option<Value> {
         Mount::new(mount, Socket::new())
-            .matches(path)
+            .matches(path, "websocket")
             .map(Value::Object)
     }
 

@@ -105,7 +105,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             break suspend(header);
         }
         let Some(node) = next(header) else {
-            if header.word.no_references() {
+            if header.word.is_forsaken() {
                 header.request_stop(ExitReason::Normal);
                 continue;
             }
@@ -225,7 +225,9 @@ unsafe fn resume(
     // Before the wake is forgotten, by which others see that this actor is not stuck.
     // SAFETY: S2, we own the cell.
     let examine = unsafe { cycle::resumed(cell) };
-    // In this order: a wake that is forgotten here may be the one of a kill.
+    // In this order: who drops the last reference may have sent something just before, and a wake
+    // that is forgotten here may be the one of a kill.
+    let forsaken = header.word.no_references();
     let woken = header.word.begin_poll() || out_of_turn::has_received(header);
     if header.signals.load(Relaxed) & LOOK != 0 {
         header.signals.fetch_and(!LOOK, AcqRel);
@@ -236,7 +238,7 @@ unsafe fn resume(
         }
     }
     let killed = header.signals.load(Relaxed) & KILL != 0;
-    if killed || !woken && header.word.no_references() {
+    if killed || !woken && forsaken {
         // Killed, or nobody is left who could wake it. One that has been woken is polled even if
         // the waker was the last reference.
         let reason = if killed {

@@ -96,7 +96,7 @@ pub(crate) enum LastReference {
 pub(crate) struct StateWord(AtomicU64);
 
 impl StateWord {
-    #[cfg(test)]
+    #[cfg(all(test, not(shuttle)))]
     pub(crate) fn idle() -> Self {
         Self(AtomicU64::new(0))
     }
@@ -347,6 +347,15 @@ impl StateWord {
     #[inline]
     pub(crate) fn no_references(&self) -> bool {
         self.0.load(Acquire) & NOREFS != 0
+    }
+
+    /// No reference is left and nothing waits: nothing will come any more. Both in one look, for
+    /// who drops the last reference may have sent something just before. Owner only.
+    #[inline]
+    pub(crate) fn is_forsaken(&self) -> bool {
+        let word = self.0.load(Acquire);
+        let waits = word & POINTER != 0 && !fault::planted("the last mail is overlooked");
+        word & NOREFS != 0 && !waits
     }
 
     /// Closes the mailbox for good and returns what was waiting, newest first, and whether somebody
