@@ -22,6 +22,7 @@ mod http;
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use vaxel::persistence::{Entities, Persistence};
 use vaxel::prelude::*;
@@ -54,7 +55,17 @@ impl Options {
 }
 
 #[vaxel::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
     let options = Options::read(std::env::args().skip(1))?;
     let persistence = Persistence::new(Sqlite::open(&options.data)?);
     let accounts = Entities::<Account>::new(&persistence);
@@ -63,7 +74,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .listen(options.listen)
         .supervise(staff)
         .http(http::router(&accounts))
-        .on_listening(|server| announce(server))
+        .on_listening(announce)
         .run()
         .await?;
     Ok(())
@@ -76,4 +87,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
 )]
 fn announce(server: &Server) {
     println!("listening on http://{}", server.address());
+}
+
+/// The error, and what led to it.
+#[allow(
+    clippy::print_stderr,
+    reason = "what a program says on its standard error"
+)]
+fn complain(error: &dyn Error) {
+    eprintln!("bank: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
 }
