@@ -19,7 +19,7 @@ use crate::counters::Counters;
 use crate::limits::Limits;
 use crate::outbox::OutboxPolicy;
 use crate::protocol::CloseReason;
-pub(crate) use entry::{Entry, Held, State};
+pub(crate) use entry::{Backlog, Entry, Held, State};
 pub(crate) use poll::{Interest, Poll, Ready, Source};
 
 /// Names one connection of one shard, for as long as the shard lives: a slot that is used again
@@ -274,7 +274,12 @@ impl<S> ShardIo<S> {
         let Some(entry) = self.entry_mut(id) else {
             return;
         };
-        if entry.state == State::Closing && entry.outbox().is_none() {
+        if entry.state == State::Closing && !entry.has_unsent() {
+            if let Some(Backlog { tls: Some(tls), .. }) = entry.backlog.as_deref_mut() {
+                tls.close();
+                // A peer that does not take these few bytes learns it from the shutdown.
+                let _ = tls.flush(&entry.socket);
+            }
             // Fails only when the client has gone, which the next read finds.
             let _ = rustix::net::shutdown(&entry.socket, Shutdown::Write);
         }

@@ -1,5 +1,6 @@
 //! The traits that a user's actor implements.
 
+use crate::inspect::Children;
 use crate::{Context, ExitReason, Mailbox};
 use std::future::Future;
 
@@ -52,6 +53,13 @@ pub trait Actor: Sized + Send + 'static {
     /// it to itself. Runs between two messages and should be quick.
     fn inspect(&self) -> Option<String> {
         None
+    }
+
+    /// Those that this actor has started and looks after, for
+    /// [`Inspector::describe`](crate::inspect::Inspector::describe): a supervisor's answer. Runs
+    /// between two messages and should be quick. Default: none.
+    fn children(&self) -> Children {
+        Children::default()
     }
 
     /// Runs when the actor stops on purpose: by itself, by request, by its supervisor, or because

@@ -199,8 +199,7 @@ impl<M: Message> Call<M> {
         })));
         // SAFETY: the node is ours until it is pushed.
         inherit(unsafe { &node.as_ref().head.limit }, to);
-        let capacity = to.header().table().capacity;
-        let limit = (capacity != u32::MAX).then_some(capacity);
+        let limit = Some(to.header().table().capacity);
         // SAFETY: we hold a reference, and the node is ours.
         let sent = match unsafe { cell::push(to.cell(), node.cast(), limit) } {
             Pushed::Schedule | Pushed::Queued => Ok(None),
@@ -541,6 +540,8 @@ impl<M: Message> Reply<M> {
 }
 
 impl<M: Message> Completion<M::Reply> for Reply<M> {
+    const MESSAGE: fn() -> &'static str = std::any::type_name::<M>;
+
     #[inline]
     unsafe fn complete(self, _cell: NonNull<Header>, value: M::Reply) {
         self.send(Ok(value));

@@ -38,10 +38,12 @@
 //! ```
 
 mod ask;
+mod described;
 mod trace;
 
 pub(crate) use ask::Ask;
-pub use ask::{Asked, Description, InspectError};
+pub use ask::{Asked, InspectError};
+pub use described::{Children, Description};
 pub(crate) use trace::{Trace, note};
 pub use trace::{TraceEvent, Tracer};
 
@@ -49,7 +51,7 @@ use crate::cell::signal::{self, Signal};
 use crate::cell::{Header, PAUSED, TRACED, TRAPS, VACANT};
 use crate::reference::Target;
 use crate::reference::sealed::Home;
-use crate::{AnyRef, ExitReason, Pid, System};
+use crate::{AnyRef, ExitReason, Pid, System, Time};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -120,6 +122,18 @@ pub enum Activity {
     Vacant,
 }
 
+/// A handler that has begun and is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CurrentHandler {
+    /// The Rust path of the message's type; `init` and `terminate` stand for these two, and the
+    /// runtime's own messages have names of their own.
+    pub message: &'static str,
+    /// Since when it runs, or has first awaited, on the system's clock: as the watchdog has seen
+    /// it, which looks every millisecond while there is work and every 16 when there is little.
+    pub since: Time,
+}
+
 /// What can be seen of an actor without asking it. Read while it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -128,13 +142,21 @@ pub struct ActorSummary {
     pub pid: Pid,
     /// The Rust path of its type.
     pub type_name: &'static str,
-    /// Messages that wait and are counted, those not included that a worker has taken.
+    /// Messages that wait and are counted against the bound, those not included that a worker has
+    /// taken. Without a bound it counts to [`Mailbox::CAPACITY_MAX`](crate::Mailbox::CAPACITY_MAX).
     pub mailbox_len: usize,
+    /// The bound: how many may wait. `None`: there is no bound.
+    pub mailbox_capacity: Option<u32>,
+    /// Calls and sends that wait outside of the mailbox until there is room in it.
+    pub senders_waiting: usize,
     /// Messages this actor has handled, all incarnations together; counts on from zero after
     /// 4,294,967,295. Written when a turn ends.
     pub handled: u32,
     /// What it does.
     pub activity: Activity,
+    /// The handler that a worker runs at this moment, and since when. One that awaits is told by a
+    /// [`Description`]: only the actor knows it.
+    pub handler: Option<CurrentHandler>,
     /// Whether it [traps exits](crate::Context::trap_exits).
     pub traps_exits: bool,
     /// Whether its messages are [traced](Inspector::trace).
@@ -152,12 +174,17 @@ impl ActorSummary {
             (true, true) => Activity::Awaits,
             (true, false) => Activity::Active,
         };
+        let table = header.table();
+        let running = (activity == Activity::Active).then(|| table.core().handler_of(header));
         Self {
             pid,
-            type_name: header.table().name,
-            mailbox_len: header.word.length() as usize,
+            type_name: table.name,
+            mailbox_len: crate::mailbox::length(header),
+            mailbox_capacity: table.mailbox.capacity(),
+            senders_waiting: crate::mailbox::senders_waiting(header),
             handled: header.handled.load(Relaxed),
             activity,
+            handler: running.flatten(),
             traps_exits: set & TRAPS != 0,
             is_traced: set & TRACED != 0,
         }

@@ -23,9 +23,9 @@ pub(crate) mod room;
 pub(crate) mod send;
 
 use crate::ExitReason;
-use crate::cell::Counted;
 use crate::cell::node::Node;
 use crate::cell::word::LENGTH_MAX;
+use crate::cell::{Counted, Header};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -181,8 +181,8 @@ pub(crate) fn at_bound(
 }
 
 /// Messages that wait for an actor.
-pub(crate) fn length(of: &Counted) -> usize {
-    let (word, table) = (&of.header().word, of.header().table());
+pub(crate) fn length(of: &Header) -> usize {
+    let (word, table) = (&of.word, of.table());
     if table.mailbox.has_ring() {
         return table.core().rings.length(of);
     }
@@ -193,4 +193,12 @@ pub(crate) fn length(of: &Counted) -> usize {
         None => length,
     };
     shown as usize
+}
+
+/// Calls and sends that wait for room.
+pub(crate) fn senders_waiting(of: &Header) -> usize {
+    match of.word.is_gated() {
+        true => of.table().core().room.waiting(of),
+        false => 0,
+    }
 }

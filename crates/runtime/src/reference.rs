@@ -184,7 +184,7 @@ impl<A: Actor> ActorRef<A> {
 
     /// Messages that wait in the mailbox, those not counted that a worker has already taken.
     pub fn mailbox_len(&self) -> usize {
-        crate::mailbox::length(&self.counted)
+        crate::mailbox::length(self.counted.header())
     }
 
     /// The system it lives in.
@@ -250,7 +250,7 @@ impl AnyRef {
 
     /// As [`ActorRef::mailbox_len`].
     pub fn mailbox_len(&self) -> usize {
-        crate::mailbox::length(&self.counted)
+        crate::mailbox::length(self.counted.header())
     }
 
     /// Whether it has nothing to do: it neither handles a message nor waits for a worker.
@@ -328,7 +328,7 @@ impl<M: Message> Recipient<M> {
 #[inline]
 fn cast<A: Handler<M>, M: Message>(to: &Counted, message: M) -> Result<(), SendError<M>> {
     let table = to.header().table();
-    let limit = (table.capacity != u32::MAX).then_some(table.capacity);
+    let limit = Some(table.capacity);
     let node = CastNode::allocate::<A>(message);
     // SAFETY: we hold a reference, and the node is ours.
     match unsafe { cell::push(to.cell(), node, limit) } {

@@ -58,12 +58,18 @@
 //!
 //! `state` brings event-sourced and durable actors, projections, and their engines: SQLite, whose
 //! C sources it compiles, and memory for tests.
+//!
+//! `testkit`, off by default, brings [`testkit`](https://docs.rs/vaxel-testkit): tests in which a
+//! seed decides who runs next, and time is virtual. It is for `[dev-dependencies]`:
+//! `vaxel = { version = "…", features = ["testkit"] }`.
 
 #![forbid(unsafe_code)]
 
 #[cfg(all(doctest, feature = "server"))]
 mod guides;
 mod program;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use program::Program;
 pub use vaxel_actor::*;
@@ -77,7 +83,7 @@ pub use vaxel_channels::{
 };
 pub use vaxel_macros::{Message, actor, main};
 #[cfg(feature = "server")]
-pub use vaxel_net::{Compression, Drain, Limits as NetLimits, NetCounters};
+pub use vaxel_net::{Compression, Drain, Limits as NetLimits, NetCounters, Tls, TlsError};
 #[cfg(feature = "server")]
 pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
 #[cfg(feature = "server")]

@@ -54,6 +54,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
             "vaxel-pubsub",
             "vaxel-server",
             "vaxel-store",
+            "vaxel-testkit",
         ],
     ),
     ("vaxel-bench-rows", &[]),

@@ -210,7 +210,7 @@ unsafe fn run_exit<A: Handler<TrappedExit>>(
 ) -> Ran {
     // SAFETY: owner, phase Running.
     unsafe {
-        drive::<A, _, _>(cell, worker, Discard, |cell, cx| {
+        drive::<A, _, _>(cell, worker, Discard::of::<TrappedExit>(), |cell, cx| {
             A::handle(state_of(cell), exit, cx)
         })
     }
@@ -266,7 +266,7 @@ unsafe fn run_down<A: Handler<Down>>(
     }
     // SAFETY: owner, phase Running.
     unsafe {
-        drive::<A, _, _>(cell, worker, Discard, |cell, cx| {
+        drive::<A, _, _>(cell, worker, Discard::of::<Down>(), |cell, cx| {
             A::handle(state_of(cell), down, cx)
         })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use vaxel_runtime::{
     Actor, ActorRef, ChildExit, Context, ExitReason, Handler, Mailbox, Message, Random,
-    ReportContext, Started, TrappedExit,
+    ReportContext, Started, TrappedExit, inspect,
 };
 
 use super::children::{Children, Extra, Phase};
@@ -58,6 +58,10 @@ impl Actor for DynamicSupervisor {
             parent: Parent::trap_exits(cx),
             random: own_random(cx),
         })
+    }
+
+    fn children(&self) -> inspect::Children {
+        inspect::Children::new(self.children.len(), self.children.pids())
     }
 
     async fn terminate(&mut self, _reason: &ExitReason, cx: &mut Context<Self>) {
