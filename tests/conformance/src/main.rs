@@ -40,6 +40,8 @@ struct JoinRoom {
 impl Channel for Room {
     type Params = JoinRoom;
 
+    const INTERCEPT: &'static [&'static str] = &["marked"];
+
     async fn join(
         _: &Topic,
         params: JoinRoom,
@@ -62,6 +64,10 @@ impl Channel for Room {
             "boom" | "crash" => panic!("{event} asks for it"),
             "quiet" => Ok(Reply::none()),
             "stop" => Ok(Reply::ok(json!({})).and_stop()),
+            "marked" => {
+                cx.broadcast(event, &payload);
+                Ok(Reply::none())
+            }
             "bc" | "shout" => {
                 cx.broadcast(event, &payload);
                 Ok(Reply::ok(json!({})))
@@ -89,6 +95,47 @@ impl Channel for Room {
             }
             _ => Err(Refusal::new("unknown event")),
         }
+    }
+
+    async fn handle_out(&mut self, broadcast: Broadcast, cx: &mut ChannelContext<'_, Self>) {
+        if let Ok(Value::Object(mut payload)) = broadcast.parse() {
+            payload.insert("marked".to_owned(), Value::Bool(true));
+            cx.push(broadcast.event(), &payload);
+        }
+    }
+}
+
+/// Keeps the last few broadcasts for those who come back.
+struct Kept;
+
+impl Channel for Kept {
+    type Params = Ignored;
+
+    const RESUME: Option<Window> = Some(Window {
+        broadcasts_max: 8,
+        ..Window::DEFAULT
+    });
+
+    async fn join(
+        _: &Topic,
+        _: Ignored,
+        _: &mut ChannelContext<'_, Self>,
+    ) -> Result<Joined<Self>, Refusal> {
+        Ok(Kept.into())
+    }
+
+    async fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        cx: &mut ChannelContext<'_, Self>,
+    ) -> Result<Reply, Refusal> {
+        match event {
+            "say" => cx.broadcast("said", &payload),
+            "say to others" => cx.broadcast_from("said", &payload),
+            _ => return Err(Refusal::new("unknown event")),
+        }
+        Ok(Reply::ok(json!({})))
     }
 }
 
@@ -230,6 +277,7 @@ fn socket() -> Socket {
         .channel::<Crash>("crash:*")
         .channel::<Here>("presence:*")
         .channel::<Show>("seen:*")
+        .channel::<Kept>("kept:*")
 }
 
 fn server(listen: &str) -> vaxel::ServerBuilder {
