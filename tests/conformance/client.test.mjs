@@ -1,8 +1,9 @@
-// Rows 66 to 68 and more: the npm client as it is published, over a real WebSocket.
+// Rows 66 to 68 and more: the npm client as it is published, over a real WebSocket and, where no
+// WebSocket is meant, over long poll too.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { Socket } from "phoenix";
+import { LongPoll, Socket } from "phoenix";
 import WebSocket from "ws";
 
 import { Proxy } from "./support/proxy.mjs";
@@ -117,97 +118,99 @@ test("row 67: a client whose heartbeat is answered stays", async () => {
   assert.deepEqual(proxy.closes.rest, []);
 });
 
-test("row 68: after phx_error the client rejoins by itself with a new ref", async () => {
-  const tries = [];
-  const rejoinAfterMs = (attempt) => {
-    tries.push(attempt);
-    return QUICK_MS;
-  };
-  const { socket, frames } = client(server.mount(), { rejoinAfterMs });
-  const { channel, joins } = join(socket, "room:68");
-  const errors = new Inbox();
-  channel.onError((reason) => errors.push(reason));
-  const first = await joins.next("the first join");
-  channel.push("boom", {});
-  assert.deepEqual(await errors.next("the error hook"), { reason: "channel_crash" });
-  const { join_ref: joinRef, ref } = await frame(frames, "phx_error");
-  assert.deepEqual({ joinRef, ref }, { joinRef: first, ref: first });
-  const second = await joins.next("a join after the crash");
-  assert.notEqual(second, first);
-  assert.equal(tries[0], 1);
-  assert.deepEqual(await push(channel, "echo", { n: 1 }), ["ok", { n: 1 }]);
-});
-
-test("a crash of one client's channel is nothing to another client", async () => {
-  const [a, b] = [client(server.mount()), client(server.mount())];
-  const [left, right] = [join(a.socket, "room:two"), join(b.socket, "room:two")];
-  await left.joins.next("the join of a");
-  const joinRef = await right.joins.next("the join of b");
-  let errors = 0;
-  right.channel.onError(() => {
-    errors += 1;
+for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongPoll]]) {
+  test(`row 68: the client rejoins after phx_error with a new ref, over ${name}`, async () => {
+    const tries = [];
+    const rejoinAfterMs = (attempt) => {
+      tries.push(attempt);
+      return QUICK_MS;
+    };
+    const { socket, frames } = client(server.mount(), { transport, rejoinAfterMs });
+    const { channel, joins } = join(socket, "room:68");
+    const errors = new Inbox();
+    channel.onError((reason) => errors.push(reason));
+    const first = await joins.next("the first join");
+    channel.push("boom", {});
+    assert.deepEqual(await errors.next("the error hook"), { reason: "channel_crash" });
+    const { join_ref: joinRef, ref } = await frame(frames, "phx_error");
+    assert.deepEqual({ joinRef, ref }, { joinRef: first, ref: first });
+    const second = await joins.next("a join after the crash");
+    assert.notEqual(second, first);
+    assert.equal(tries[0], 1);
+    assert.deepEqual(await push(channel, "echo", { n: 1 }), ["ok", { n: 1 }]);
   });
-  left.channel.push("boom", {});
-  await left.joins.next("a to join again");
-  const heard = new Inbox();
-  right.channel.on("bc", (payload) => heard.push(payload));
-  left.channel.push("bc", { after: "crash" });
-  assert.deepEqual(await heard.next("the broadcast"), { after: "crash" });
-  assert.deepEqual([right.channel.joinRef(), errors], [joinRef, 0]);
-});
 
-test("pushes made before the join is answered are answered in order", async () => {
-  const { socket } = client(server.mount());
-  const channel = socket.channel("room:early");
-  const order = [];
-  const answers = [0, 1, 2, 3].map((n) => new Promise((resolve) => {
-    queueMicrotask(() => channel.push("echo", { n }).receive("ok", (response) => {
-      order.push(response.n);
-      resolve();
+  test(`a crash of one client's channel is nothing to another client, over ${name}`, async () => {
+    const [a, b] = [client(server.mount(), { transport }), client(server.mount(), { transport })];
+    const [left, right] = [join(a.socket, "room:two"), join(b.socket, "room:two")];
+    await left.joins.next("the join of a");
+    const joinRef = await right.joins.next("the join of b");
+    let errors = 0;
+    right.channel.onError(() => {
+      errors += 1;
+    });
+    left.channel.push("boom", {});
+    await left.joins.next("a to join again");
+    const heard = new Inbox();
+    right.channel.on("bc", (payload) => heard.push(payload));
+    left.channel.push("bc", { after: "crash" });
+    assert.deepEqual(await heard.next("the broadcast"), { after: "crash" });
+    assert.deepEqual([right.channel.joinRef(), errors], [joinRef, 0]);
+  });
+
+  test(`pushes made before the join is answered are answered in order, over ${name}`, async () => {
+    const { socket } = client(server.mount(), { transport });
+    const channel = socket.channel("room:early");
+    const order = [];
+    const answers = [0, 1, 2, 3].map((n) => new Promise((resolve) => {
+      queueMicrotask(() => channel.push("echo", { n }).receive("ok", (response) => {
+        order.push(response.n);
+        resolve();
+      }));
     }));
-  }));
-  channel.join();
-  await within(PATIENCE_MS, "the answers", Promise.all(answers));
-  assert.deepEqual(order, [0, 1, 2, 3]);
-});
+    channel.join();
+    await within(PATIENCE_MS, "the answers", Promise.all(answers));
+    assert.deepEqual(order, [0, 1, 2, 3]);
+  });
 
-test("a second channel object of one topic takes the place of the first", async () => {
-  const { socket } = client(server.mount());
-  const first = join(socket, "room:twice");
-  await first.joins.next("the first join");
-  const second = join(socket, "room:twice");
-  await second.joins.next("the second join");
-  assert.deepEqual(await push(second.channel, "echo", { n: 2 }), ["ok", { n: 2 }]);
-  assert.equal(first.channel.state, "closed");
-});
+  test(`a second channel object of a topic replaces the first, over ${name}`, async () => {
+    const { socket } = client(server.mount(), { transport });
+    const first = join(socket, "room:twice");
+    await first.joins.next("the first join");
+    const second = join(socket, "room:twice");
+    await second.joins.next("the second join");
+    assert.deepEqual(await push(second.channel, "echo", { n: 2 }), ["ok", { n: 2 }]);
+    assert.equal(first.channel.state, "closed");
+  });
 
-test("a refused join says why, and leaving stops the client from trying again", async () => {
-  const { socket } = client(server.mount());
-  const channel = socket.channel("deny:1");
-  const refused = new Promise((resolve) => channel.join().receive("error", resolve));
-  const reason = await within(PATIENCE_MS, "the refusal", refused);
-  assert.deepEqual(reason, { reason: "unauthorized" });
-  channel.leave();
-  assert.equal(channel.state, "closed");
-});
+  test(`a refused join says why, and leaving ends the trying, over ${name}`, async () => {
+    const { socket } = client(server.mount(), { transport });
+    const channel = socket.channel("deny:1");
+    const refused = new Promise((resolve) => channel.join().receive("error", resolve));
+    const reason = await within(PATIENCE_MS, "the refusal", refused);
+    assert.deepEqual(reason, { reason: "unauthorized" });
+    channel.leave();
+    assert.equal(channel.state, "closed");
+  });
 
-test("leaving is answered and the channel is closed for good", async () => {
-  const { socket } = client(server.mount());
-  const { channel, joins } = join(socket, "room:leave");
-  await joins.next("the join");
-  const left = new Promise((resolve) => channel.leave().receive("ok", resolve));
-  await within(PATIENCE_MS, "the answer to the leave", left);
-  assert.equal(channel.state, "closed");
-});
+  test(`leaving is answered and the channel is closed for good, over ${name}`, async () => {
+    const { socket } = client(server.mount(), { transport });
+    const { channel, joins } = join(socket, "room:leave");
+    await joins.next("the join");
+    const left = new Promise((resolve) => channel.leave().receive("ok", resolve));
+    await within(PATIENCE_MS, "the answer to the leave", left);
+    assert.equal(channel.state, "closed");
+  });
 
-test("a channel that the server stops is closed and not joined again", async () => {
-  const { socket } = client(server.mount());
-  const { channel, joins } = join(socket, "room:stop");
-  await joins.next("the join");
-  const closed = new Promise((resolve) => channel.onClose(resolve));
-  channel.push("stop", {});
-  await within(PATIENCE_MS, "the close of the channel", closed);
-  const other = join(socket, "room:after");
-  await other.joins.next("another join");
-  assert.deepEqual(joins.rest, []);
-});
+  test(`a channel that the server stops is closed and not joined again, over ${name}`, async () => {
+    const { socket } = client(server.mount(), { transport });
+    const { channel, joins } = join(socket, "room:stop");
+    await joins.next("the join");
+    const closed = new Promise((resolve) => channel.onClose(resolve));
+    channel.push("stop", {});
+    await within(PATIENCE_MS, "the close of the channel", closed);
+    const other = join(socket, "room:after");
+    await other.joins.next("another join");
+    assert.deepEqual(joins.rest, []);
+  });
+}

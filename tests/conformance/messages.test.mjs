@@ -1,8 +1,9 @@
-// Rows 14 to 38 and 43 to 45: what is answered to which message.
+// Rows 14 to 39 and 43 to 45: what is answered to which message.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
+import { Poll } from "./support/poll.mjs";
 import { Raw } from "./support/raw.mjs";
 import { serve } from "./support/server.mjs";
 
@@ -16,17 +17,19 @@ const OK = { status: "ok", response: {} };
 const UNMATCHED = { status: "error", response: { reason: "unmatched topic" } };
 const CRASHED = { reason: "channel_crash" };
 
-/** A test with a socket of its own. */
+/** A test with a client of its own, once for each transport. */
 function row(name, body) {
-  test(name, async () => {
-    const raw = await Raw.open(server.mount());
-    try {
-      await body(raw);
-      assert.deepEqual(raw.rest, [], "messages nobody asked for");
-    } finally {
-      raw.close();
-    }
-  });
+  for (const [transport, Client] of [["", Raw], [", over long poll", Poll]]) {
+    test(name + transport, async () => {
+      const raw = await Client.open(server.mount());
+      try {
+        await body(raw);
+        assert.deepEqual(raw.rest, [], "messages nobody asked for");
+      } finally {
+        raw.close();
+      }
+    });
+  }
 }
 
 row("row 14: a heartbeat is answered", async (raw) => {
@@ -235,6 +238,16 @@ row("row 38: a push goes to one channel, with its join_ref and a null ref", asyn
   a.send("1", null, "room:38", "push", { n: 3 });
   await a.expect("1", null, "room:38", "push", { n: 3 });
   await b.expectNothingBeforeEcho("room:38", "9");
+  b.close();
+});
+
+row("row 39: an intercepted broadcast arrives as the channel has it", async (a) => {
+  const b = await Raw.open(server.mount());
+  await a.join("room:39", "1");
+  await b.join("room:39", "9");
+  a.send("1", null, "room:39", "marked", { n: 1 });
+  await a.expect("1", null, "room:39", "marked", { n: 1, marked: true });
+  await b.expect("9", null, "room:39", "marked", { n: 1, marked: true });
   b.close();
 });
 

@@ -188,6 +188,10 @@ fn a_machine_hears_of_what_its_events_can_be_made_of() {
         watcher
             .cast(Event::Watch(watched.clone()))
             .expect("there is room");
+        // Answered after that, so it watches before the other burns.
+        let sitting = watcher.call_with(Event::Sit);
+        watcher.cast(Event::Leave(1)).expect("there is room");
+        assert_eq!(soon("the bill", sitting).await, Ok(1));
         let exit = watcher.exit();
         watched.cast(Event::Burn).expect("there is room");
         let reason = soon("the down", exit).await;

@@ -21,7 +21,11 @@ pub struct Assigns {
 }
 
 /// Applications assign a handful of values, which a scan finds sooner than a map.
-type Values = Vec<(TypeId, Arc<dyn Any + Send + Sync>)>;
+#[derive(Clone, Default)]
+struct Values {
+    list: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
+    socket_id: Option<Arc<str>>,
+}
 
 impl Assigns {
     /// No values.
@@ -33,15 +37,32 @@ impl Assigns {
     #[must_use]
     pub fn with<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         let values = Arc::make_mut(self.values.get_or_insert_default());
-        values.retain(|(id, _)| *id != TypeId::of::<T>());
-        values.push((TypeId::of::<T>(), Arc::new(value)));
+        values.list.retain(|(id, _)| *id != TypeId::of::<T>());
+        values.list.push((TypeId::of::<T>(), Arc::new(value)));
         self
+    }
+
+    /// Gives the connection an id, such as `users:7`, by which it can be closed:
+    /// [`Endpoint::disconnect`](crate::Endpoint::disconnect). Several may share one.
+    #[must_use]
+    pub fn with_socket_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        let values = Arc::make_mut(self.values.get_or_insert_default());
+        values.socket_id = Some(id.into());
+        self
+    }
+
+    /// The connection's id, if it was given one.
+    pub fn socket_id(&self) -> Option<&Arc<str>> {
+        self.values.as_ref()?.socket_id.as_ref()
     }
 
     /// The value of type `T`, if there is one.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
         let values = self.values.as_ref()?;
-        let (_, value) = values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        let (_, value) = values
+            .list
+            .iter()
+            .find(|(id, _)| *id == TypeId::of::<T>())?;
         value.downcast_ref()
     }
 
@@ -52,7 +73,7 @@ impl Assigns {
 
 impl fmt::Debug for Assigns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.values.as_ref().map_or(0, |values| values.len());
+        let count = self.values.as_ref().map_or(0, |values| values.list.len());
         f.debug_struct("Assigns").field("values", &count).finish()
     }
 }

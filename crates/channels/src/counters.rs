@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What one shard counts. Only the shard's thread writes, so an addition is a load and a store.
+/// What one shard counts, or all long-poll sessions together. Only a shard's own thread writes to
+/// its, so an addition is a load and a store.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct ShardCounters {
@@ -18,6 +19,18 @@ pub(crate) struct ShardCounters {
     pub(crate) malformed: Counter,
     pub(crate) pauses: Counter,
     pub(crate) deliveries: Counter,
+    pub(crate) disconnects: Counter,
+    pub(crate) intercepts_missed: Counter,
+    pub(crate) poll_sessions: Counter,
+    pub(crate) poll_sessions_refused: Counter,
+    pub(crate) poll_sessions_expired: Counter,
+    pub(crate) poll_sessions_behind: Counter,
+}
+
+impl ShardCounters {
+    pub(crate) fn channels_open(&self) -> u64 {
+        self.channels.load()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +51,15 @@ impl Counter {
         );
     }
 
+    /// Adds where several threads may write.
+    pub(crate) fn add_shared(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn subtract_shared(&self, n: u64) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
     fn load(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -45,7 +67,7 @@ impl Counter {
 
 /// The figures of an endpoint, over all shards.
 ///
-/// All but `channels_open` only grow. They are read one after another while shards go on.
+/// All but those that end in `open` only grow. They are read one after another while shards go on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelCounters {
@@ -73,6 +95,23 @@ pub struct ChannelCounters {
     pub pauses: u64,
     /// Broadcast frames given to sockets.
     pub deliveries: u64,
+    /// Connections closed because their socket id was told to.
+    pub disconnects: u64,
+    /// Long-poll sessions that are open now.
+    pub poll_sessions_open: u64,
+    /// Long-poll sessions that were refused because of their bound.
+    pub poll_sessions_refused: u64,
+    /// Long-poll sessions that ended because their client did not poll.
+    pub poll_sessions_expired: u64,
+    /// Long-poll sessions that ended because more waited for their client than may.
+    pub poll_sessions_behind: u64,
+    /// Pushes and replies of bytes that were not sent, because the client cannot take them or a
+    /// name in them is longer than 255 bytes.
+    pub binary_undeliverable: u64,
+    /// Events refused because of a rate.
+    pub events_rate_limited: u64,
+    /// Broadcasts that a channel intercepts and did not get because its mailbox was full.
+    pub intercepts_missed: u64,
     /// Broadcasts sent.
     pub broadcasts: u64,
     /// Broadcasts an actor did not get because its mailbox was full.
@@ -93,6 +132,12 @@ impl ChannelCounters {
         self.frames_malformed += shard.malformed.load();
         self.pauses += shard.pauses.load();
         self.deliveries += shard.deliveries.load();
+        self.disconnects += shard.disconnects.load();
+        self.intercepts_missed += shard.intercepts_missed.load();
+        self.poll_sessions_open += shard.poll_sessions.load();
+        self.poll_sessions_refused += shard.poll_sessions_refused.load();
+        self.poll_sessions_expired += shard.poll_sessions_expired.load();
+        self.poll_sessions_behind += shard.poll_sessions_behind.load();
     }
 
     /// The figures by name.
@@ -110,6 +155,14 @@ impl ChannelCounters {
             ("frames_malformed", self.frames_malformed),
             ("pauses", self.pauses),
             ("deliveries", self.deliveries),
+            ("disconnects", self.disconnects),
+            ("poll_sessions_open", self.poll_sessions_open),
+            ("poll_sessions_refused", self.poll_sessions_refused),
+            ("poll_sessions_expired", self.poll_sessions_expired),
+            ("poll_sessions_behind", self.poll_sessions_behind),
+            ("binary_undeliverable", self.binary_undeliverable),
+            ("events_rate_limited", self.events_rate_limited),
+            ("intercepts_missed", self.intercepts_missed),
             ("broadcasts", self.broadcasts),
             ("broadcasts_missed", self.broadcasts_missed),
         ]

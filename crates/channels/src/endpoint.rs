@@ -2,19 +2,25 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::Notify;
 use vaxel_actor::{Message, Recipient, System};
-use vaxel_net::{PushError, ShardHandle};
-use vaxel_pubsub::{Broadcast, Lane, PubSub, Subscription};
+use vaxel_net::{OutboxPolicy, PushError, ShardHandle};
+use vaxel_presence::{Presence, PresenceConfig};
+use vaxel_pubsub::{Broadcast, Content, Lane, PubSub, Subscription};
 
 use crate::counters::{ChannelCounters, ShardCounters};
 use crate::payload::to_json;
+use crate::slow::{Slow, SlowTopics};
 use crate::socket::command::{Command, Encoded};
+use crate::topic::Pattern;
+
+/// The event that closes the connections whose id is its topic.
+pub(crate) const DISCONNECT: &str = "disconnect";
 
 /// Where connections and channels of one server meet: broadcasts from anywhere, and figures.
 ///
@@ -31,12 +37,18 @@ struct Shared {
     /// Channels whose actor has not ended.
     channels_alive: AtomicUsize,
     channels_ended: Notify,
+    binary_undeliverable: AtomicU64,
+    events_rate_limited: AtomicU64,
+    presence: OnceLock<Presence>,
+    poll_numbers: AtomicU32,
 }
 
 /// The shards, each set by its own thread when it starts.
 struct Shards {
     handles: Box<[OnceLock<ShardHandle<Command>>]>,
+    /// One for each shard, then one for all long-poll sessions.
     counters: Box<[ShardCounters]>,
+    slow: OnceLock<SlowTopics>,
 }
 
 impl Endpoint {
@@ -44,18 +56,24 @@ impl Endpoint {
     pub(crate) fn new(system: System, shards: usize) -> Self {
         let shards = Arc::new(Shards {
             handles: (0..shards).map(|_| OnceLock::new()).collect(),
-            counters: (0..shards).map(|_| ShardCounters::default()).collect(),
+            counters: (0..=shards).map(|_| ShardCounters::default()).collect(),
+            slow: OnceLock::new(),
         });
         let pubsub = PubSub::new();
         pubsub.add_lane(shards.clone());
         let channels_alive = AtomicUsize::new(0);
         let channels_ended = Notify::new();
+        let binary_undeliverable = AtomicU64::new(0);
         let shared = Shared {
             pubsub,
             system,
             shards,
             channels_alive,
             channels_ended,
+            binary_undeliverable,
+            events_rate_limited: AtomicU64::new(0),
+            presence: OnceLock::new(),
+            poll_numbers: AtomicU32::new(0),
         };
         Self {
             shared: Arc::new(shared),
@@ -74,6 +92,26 @@ impl Endpoint {
         self.send(&Broadcast::raw(topic, event, to_json(payload)));
     }
 
+    /// Sends bytes to everybody on `topic`, in binary messages. Clients of version 1 and of long
+    /// poll cannot take one and get nothing, nor does anybody where `topic` or `event` is longer
+    /// than 255 bytes.
+    pub fn broadcast_bytes(&self, topic: &str, event: &str, bytes: impl Into<Box<[u8]>>) {
+        self.send(&Broadcast::with(
+            topic,
+            event,
+            Content::Bytes(bytes.into()),
+            None,
+        ));
+    }
+
+    /// Closes every connection of a socket id (see
+    /// [`Assigns::with_socket_id`](crate::Assigns::with_socket_id)), WebSockets with 1001. Their
+    /// channels terminate. phoenix.js connects again, so the connect hook has to refuse it if it
+    /// is to stay out.
+    pub fn disconnect(&self, socket_id: &str) {
+        self.broadcast(socket_id, DISCONNECT, &serde_json::Map::new());
+    }
+
     /// Sends a broadcast that has been made before.
     pub fn send(&self, broadcast: &Broadcast) {
         self.shared.pubsub.send(broadcast);
@@ -87,6 +125,22 @@ impl Endpoint {
     /// The hub behind [`broadcast`](Self::broadcast) and [`subscribe`](Self::subscribe).
     pub fn pubsub(&self) -> &PubSub {
         &self.shared.pubsub
+    }
+
+    /// Who is on which topic.
+    pub fn presence(&self) -> &Presence {
+        self.presence_with(PresenceConfig::new)
+    }
+
+    /// Sets up presence, unless it is in use already.
+    pub(crate) fn presence_with(&self, config: impl FnOnce() -> PresenceConfig) -> &Presence {
+        let Shared {
+            presence,
+            system,
+            pubsub,
+            ..
+        } = &*self.shared;
+        presence.get_or_init(|| Presence::new(system.clone(), pubsub.clone(), config()))
     }
 
     /// The system that channels run in.
@@ -122,6 +176,9 @@ impl Endpoint {
             sum.add(shard);
         }
         let pubsub = self.shared.pubsub.counters();
+        let undeliverable = &self.shared.binary_undeliverable;
+        sum.binary_undeliverable = undeliverable.load(Ordering::Relaxed);
+        sum.events_rate_limited = self.shared.events_rate_limited.load(Ordering::Relaxed);
         sum.broadcasts = pubsub.broadcasts;
         sum.broadcasts_missed = pubsub.broadcasts_missed;
         sum
@@ -142,6 +199,26 @@ impl Endpoint {
         }
     }
 
+    pub(crate) fn binary_undeliverable(&self) {
+        self.shared
+            .binary_undeliverable
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn rate_limited(&self) {
+        self.shared
+            .events_rate_limited
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sets what happens with broadcasts for slow clients, once.
+    pub(crate) fn set_slow(&self, topics: Vec<(Pattern, Slow)>) {
+        if !topics.is_empty() {
+            // An endpoint has one protocol, which sets it when it is made.
+            _ = self.shared.shards.slow.set(SlowTopics::new(topics));
+        }
+    }
+
     pub(crate) fn channel_starts(&self) {
         self.shared.channels_alive.fetch_add(1, Ordering::SeqCst);
     }
@@ -159,6 +236,25 @@ impl Endpoint {
 
     pub(crate) fn shard_counters(&self, shard: usize) -> &ShardCounters {
         &self.shared.shards.counters[shard]
+    }
+
+    /// Over how long clients are to come back after a restart, in ms.
+    pub(crate) fn reconnect_jitter_ms(&self, rejoins_per_second: u32) -> u64 {
+        const JITTER_MS_MAX: u64 = 60_000;
+        let shards = self.shared.shards.counters.iter();
+        let channels: u64 = shards.map(ShardCounters::channels_open).sum();
+        (channels * 1_000 / u64::from(rejoins_per_second.max(1))).min(JITTER_MS_MAX)
+    }
+
+    /// The figures of all long-poll sessions, to which several threads write.
+    pub(crate) fn poll_counters(&self) -> &ShardCounters {
+        let counters = &self.shared.shards.counters;
+        &counters[counters.len() - 1]
+    }
+
+    /// Distinguishes the joins of all long-poll sessions.
+    pub(crate) fn next_poll_number(&self) -> u32 {
+        self.shared.poll_numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Gives a command to a shard. One that has ended, or whose thread does not run so that a
@@ -188,7 +284,11 @@ impl Message for Probed {
 impl Lane for Shards {
     /// One entry per shard; the frame is the same bytes for all.
     fn deliver(&self, broadcast: &Broadcast) {
-        let encoded = Encoded::new(broadcast);
+        let policy = match self.slow.get() {
+            Some(slow) => slow.policy(broadcast),
+            None => OutboxPolicy::Close,
+        };
+        let encoded = Encoded::new(broadcast, policy);
         for handle in self.handles.iter().filter_map(OnceLock::get) {
             if handle.push(Command::Broadcast(encoded.clone())).is_err() {
                 tracing::debug!(shard = handle.index(), "a shard did not take a broadcast");

@@ -23,8 +23,7 @@
 //!
 //! # Failure
 //! A crash is seen by its own channel only: `phx_error`, or `join crashed`. A frame that is no
-//! message closes its connection with 1011, a binary one with 1003: binary payloads and long poll
-//! are not supported.
+//! message closes its connection with 1011.
 //!
 //! # Memory
 //! A connection with one joined channel costs, beside the connection plane's entry, a session of
@@ -38,28 +37,45 @@ mod channel;
 mod counters;
 mod endpoint;
 mod limits;
+mod origins;
 mod params;
 mod payload;
+mod poll;
+mod rate;
 mod refusal;
 mod reply;
 mod serializer;
+mod sessions;
+mod signer;
+mod slow;
 mod socket;
 mod topic;
 mod vsn;
 
 pub use assigns::Assigns;
 pub use channel::context::ChannelContext;
+pub use channel::presence::ChannelPresence;
 pub use channel::process::ChannelActor;
 pub use channel::reference::{ChannelRef, ReplyRef};
 pub use channel::{Channel, HandleInfo, Ignored, Joined};
 pub use counters::ChannelCounters;
 pub use endpoint::{Endpoint, Probed};
 pub use limits::Limits;
+pub use origins::Origins;
 pub use payload::{Payload, PayloadError};
+pub use poll::{LongPoll, PollConfig, PollMount, PollResponse};
+pub use rate::Rate;
 pub use refusal::Refusal;
 pub use reply::Reply;
+pub use sessions::{Session, Sessions};
+pub use slow::Slow;
 pub use socket::{ChannelsProtocol, ConnectRequest, Socket};
 pub use topic::Topic;
+pub use vaxel_presence::{
+    Fetch, Fetched, Presence, PresenceConfig, PresenceCounters, Presences, StateSink, TrackError,
+    Tracked,
+};
+pub use vaxel_pubsub::{Content, Window};
 
 /// The connection plane of a server of channels.
 pub type ChannelsNet = vaxel_net::NetHandle<<ChannelsProtocol as vaxel_net::Protocol>::Command>;

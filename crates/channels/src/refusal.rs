@@ -1,8 +1,11 @@
 //! How an application says no.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use vaxel_actor::CallError;
+use vaxel_presence::TrackError;
 
 use crate::payload::{PayloadError, to_json};
 
@@ -25,6 +28,20 @@ impl Refusal {
         }
         Self::with(&Response {
             reason: reason.as_ref(),
+        })
+    }
+
+    /// Refuses an event that comes too early.
+    pub(crate) fn rate_limited(early: Duration) -> Self {
+        #[derive(Serialize)]
+        struct Response {
+            reason: &'static str,
+            retry_after_ms: u64,
+        }
+        let retry_after_ms = u64::try_from(early.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        Self::with(&Response {
+            reason: "rate limited",
+            retry_after_ms,
         })
     }
 
@@ -73,6 +90,13 @@ impl Refusal {
 impl From<PayloadError> for Refusal {
     fn from(error: PayloadError) -> Self {
         Self::new(format!("invalid payload: {}", error.detail()))
+    }
+}
+
+/// A client learns `presence refused`; what was wrong is the application's own.
+impl From<TrackError> for Refusal {
+    fn from(_: TrackError) -> Self {
+        Self::new("presence refused")
     }
 }
 

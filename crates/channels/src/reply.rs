@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use vaxel_pubsub::Content;
 
 use crate::payload::{Payload, to_json};
 use crate::refusal::Refusal;
@@ -21,7 +22,7 @@ pub struct Reply {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: Cow<'static, str>,
-    pub(crate) response: Box<RawValue>,
+    pub(crate) response: Content,
 }
 
 impl Reply {
@@ -51,9 +52,15 @@ impl Reply {
         Self::status("error", response)
     }
 
-    /// Status `ok` and the payload exactly as the client wrote it.
+    /// Status `ok` and the payload exactly as the client sent it, JSON or bytes.
     pub fn echo(payload: Payload) -> Self {
-        Self::raw("ok", payload.into_json())
+        Self::content("ok", payload.into_content())
+    }
+
+    /// A status and bytes, sent as a binary message. Clients of version 1 and of long poll cannot
+    /// take one; theirs is not sent (counter `binary_undeliverable`).
+    pub fn bytes(status: impl Into<Cow<'static, str>>, bytes: impl Into<Box<[u8]>>) -> Self {
+        Self::content(status, Content::Bytes(bytes.into()))
     }
 
     /// A status of the application's own.
@@ -67,6 +74,11 @@ impl Reply {
 
     /// A response that is JSON already.
     pub fn raw(status: impl Into<Cow<'static, str>>, response: Box<RawValue>) -> Self {
+        Self::content(status, response.into())
+    }
+
+    /// A response that is JSON already, or bytes.
+    pub fn content(status: impl Into<Cow<'static, str>>, response: Content) -> Self {
         let answer = Answer {
             status: status.into(),
             response,

@@ -1,16 +1,21 @@
-//! Phoenix's JSON serializers, V2 and V1.
+//! Phoenix's serializers: V2 with its binary frames, and V1.
 //!
 //! Reading borrows from the frame: fields without escapes are slices of it, and the payload is
 //! checked to be JSON but not taken apart. Refs are opaque strings that come back verbatim.
+
+mod binary;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use vaxel_pubsub::Content;
 use vaxel_websocket::{Frame, FrameBuilder};
 
 use crate::vsn::Version;
+
+pub(crate) use binary::Binary;
 
 /// One message of a client.
 #[derive(Debug)]
@@ -19,7 +24,30 @@ pub(crate) struct Incoming<'a> {
     pub(crate) reference: Option<Cow<'a, str>>,
     pub(crate) topic: Cow<'a, str>,
     pub(crate) event: Cow<'a, str>,
-    pub(crate) payload: &'a RawValue,
+    pub(crate) payload: Given<'a>,
+}
+
+/// What a client's message carries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Given<'a> {
+    Json(&'a RawValue),
+    Bytes(&'a [u8]),
+}
+
+impl Given<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Json(json) => json.get().len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    pub(crate) fn to_content(self) -> Content {
+        match self {
+            Self::Json(json) => Content::Json(json.to_owned()),
+            Self::Bytes(bytes) => Content::Bytes(bytes.into()),
+        }
+    }
 }
 
 impl<'a> Incoming<'a> {
@@ -176,20 +204,6 @@ fn write_string(out: &mut FrameBuilder, text: &str) {
     }
 }
 
-/// Whether a binary frame is a well-formed push: kind 0, four lengths, the four fields.
-pub(crate) fn is_binary_push(frame: &[u8]) -> bool {
-    let &[0, join_ref, reference, topic, event, ref rest @ ..] = frame else {
-        return false;
-    };
-    let lengths = [join_ref, reference, topic, event].map(usize::from);
-    let mut at = 0;
-    lengths.into_iter().all(|length| {
-        let field = rest.get(at..at + length);
-        at += length;
-        field.is_some_and(|field| std::str::from_utf8(field).is_ok())
-    })
-}
-
 /// `[join_ref, ref, topic, event, payload, …]`
 struct Array<'a>(Incoming<'a>);
 
@@ -210,7 +224,7 @@ impl<'de> Deserialize<'de> for Array<'de> {
                     reference: required::<Option<Text<'_>>, A>(&mut seq, 1)?.map(text),
                     topic: required::<Text<'_>, A>(&mut seq, 2)?.0,
                     event: required::<Text<'_>, A>(&mut seq, 3)?.0,
-                    payload: required(&mut seq, 4)?,
+                    payload: Given::Json(required(&mut seq, 4)?),
                 };
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(Array(incoming))
@@ -253,7 +267,7 @@ impl<'a> From<Object<'a>> for Incoming<'a> {
             reference: object.reference.map(text),
             topic: object.topic.0,
             event: object.event.0,
-            payload: object.payload,
+            payload: Given::Json(object.payload),
         }
     }
 }

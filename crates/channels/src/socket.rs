@@ -1,12 +1,14 @@
 //! What an application declares about its sockets.
 
 pub(crate) mod command;
-mod connect;
-mod dispatch;
+pub(crate) mod connect;
+pub(crate) mod dispatch;
+pub(crate) mod home;
 mod join;
-mod mount;
+pub(crate) mod mount;
 mod protocol;
-mod session;
+pub(crate) mod session;
+pub(crate) mod subprotocol;
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -15,13 +17,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vaxel_actor::{Recipient, System};
+use vaxel_pubsub::Window;
 
 use crate::assigns::Assigns;
 use crate::channel::Channel;
 use crate::channel::inbox::Inbound;
 use crate::channel::process::{ChannelActor, JoinRequest};
 use crate::limits::Limits;
+use crate::origins::Origins;
+use crate::poll::PollConfig;
 use crate::refusal::Refusal;
+use crate::sessions::Sessions;
+use crate::slow::Slow;
 use crate::topic::Pattern;
 
 pub use connect::ConnectRequest;
@@ -55,9 +62,13 @@ pub use protocol::ChannelsProtocol;
 #[must_use = "a socket does nothing until a server mounts it"]
 pub struct Socket {
     routes: Vec<Route>,
-    connect: Option<Arc<dyn Connect>>,
+    pub(crate) connect: Option<Arc<dyn Connect>>,
     limits: Limits,
     idle_timeout: Option<Duration>,
+    origins: Origins,
+    reads_auth_token: bool,
+    session: Option<Sessions>,
+    pub(crate) long_poll: Option<PollConfig>,
 }
 
 struct Route {
@@ -75,14 +86,36 @@ impl Socket {
     /// the empty remainder too. The first route that matches wins.
     ///
     /// # Panics
-    /// When the pattern has a `*` that is not its last character.
+    /// When the pattern has a `*` that is not its last character, or can never match because an
+    /// earlier one takes all its topics.
+    #[track_caller]
     pub fn channel<C: Channel>(mut self, pattern: &str) -> Self {
         let kind = Box::new(Of::<C>(PhantomData));
-        self.routes.push(Route {
-            pattern: Pattern::new(pattern),
-            kind,
-        });
+        let pattern = Pattern::new(pattern);
+        let mut earlier = self.routes.iter().map(|route| &route.pattern);
+        if let Some(earlier) = earlier.find(|earlier| earlier.covers(&pattern)) {
+            panic!(
+                "no topic reaches the route {pattern}: {earlier} stands before it and takes them \
+                 all; put {pattern} first"
+            );
+        }
+        self.routes.push(Route { pattern, kind });
         self
+    }
+
+    /// The topics and what was chosen for their slow clients; none when all have the default.
+    pub(crate) fn slow_topics(&self) -> Vec<(Pattern, Slow)> {
+        let routes = self.routes.iter();
+        let all = routes.map(|route| (route.pattern.clone(), route.kind.slow()));
+        let all: Vec<_> = all.collect();
+        let is_default = all.iter().all(|(_, slow)| *slow == Slow::Close);
+        if is_default { Vec::new() } else { all }
+    }
+
+    /// The topics that keep a history, and how much.
+    pub(crate) fn windows(&self) -> impl Iterator<Item = (Pattern, Window)> {
+        let routes = self.routes.iter();
+        routes.filter_map(|route| Some((route.pattern.clone(), route.kind.window()?)))
     }
 
     /// Decides who may connect. What the hook assigns is seen by all channels of the connection.
@@ -96,6 +129,36 @@ impl Socket {
         R: Future<Output = Result<Assigns, Refusal>> + Send + 'static,
     {
         self.connect = Some(Arc::new(hook));
+        self
+    }
+
+    /// Which pages may connect. Default: those of the same host ([`Origins::same_host`]).
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Reads the token that phoenix.js is given as `authToken`, for the connect hook's
+    /// [`auth_token`](ConnectRequest::auth_token). It travels outside of the address, which
+    /// proxies write into their logs. Clients that offer other subprotocols than `phoenix` are
+    /// refused with 403.
+    pub fn auth_token(mut self) -> Self {
+        self.reads_auth_token = true;
+        self
+    }
+
+    /// Reads the session of a browser's cookie, for the connect hook's
+    /// [`session`](ConnectRequest::session). A client whose param `_csrf_token` does not fit its
+    /// session connects and has none.
+    pub fn session(mut self, sessions: Sessions) -> Self {
+        self.session = Some(sessions);
+        self
+    }
+
+    /// Lets clients that cannot open a WebSocket use long poll, at the path's `longpoll`. Off
+    /// unless asked for.
+    pub fn long_poll(mut self, config: PollConfig) -> Self {
+        self.long_poll = Some(config);
         self
     }
 
@@ -113,7 +176,7 @@ impl Socket {
     }
 
     /// The channel for a topic and the bytes of the topic that its pattern spells out.
-    fn route(&self, topic: &str) -> Option<(&dyn Kind, usize)> {
+    pub(crate) fn route(&self, topic: &str) -> Option<(&dyn Kind, usize)> {
         self.routes
             .iter()
             .find_map(|route| Some((&*route.kind, route.pattern.matches(topic)?)))
@@ -121,8 +184,17 @@ impl Socket {
 }
 
 /// A type of channel.
-trait Kind: Send + Sync + 'static {
+pub(crate) trait Kind: Send + Sync + 'static {
     fn spawn(&self, system: &System, request: JoinRequest) -> Recipient<Inbound>;
+
+    /// The events that go through the channel.
+    fn intercepts(&self) -> &'static [&'static str];
+
+    /// What happens with their broadcasts for slow clients.
+    fn slow(&self) -> Slow;
+
+    /// What its topics keep.
+    fn window(&self) -> Option<Window>;
 }
 
 struct Of<C>(PhantomData<fn() -> C>);
@@ -131,14 +203,26 @@ impl<C: Channel> Kind for Of<C> {
     fn spawn(&self, system: &System, request: JoinRequest) -> Recipient<Inbound> {
         system.spawn_queued::<ChannelActor<C>>(request).recipient()
     }
+
+    fn intercepts(&self) -> &'static [&'static str] {
+        C::INTERCEPT
+    }
+
+    fn slow(&self) -> Slow {
+        C::SLOW
+    }
+
+    fn window(&self) -> Option<Window> {
+        C::RESUME
+    }
 }
 
 /// A connect hook.
-trait Connect: Send + Sync + 'static {
+pub(crate) trait Connect: Send + Sync + 'static {
     fn connect(&self, request: ConnectRequest) -> ConnectFuture;
 }
 
-type ConnectFuture = Pin<Box<dyn Future<Output = Result<Assigns, Refusal>> + Send>>;
+pub(crate) type ConnectFuture = Pin<Box<dyn Future<Output = Result<Assigns, Refusal>> + Send>>;
 
 impl<F, R> Connect for F
 where

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::client::ok;
 use support::routes;
 use support::{Client, TestServer};
-use vaxel_channels::{Assigns, ConnectRequest, Refusal};
+use vaxel_channels::{Assigns, ConnectRequest, Origins, Refusal, Sessions};
 
 fn status(server: &TestServer, target: &str) -> u16 {
     Client::try_connect(server.address(), target)
@@ -92,6 +92,128 @@ fn frames_right_behind_the_request_are_not_lost_while_a_hook_decides() {
     let mut client = server.client();
     client.join("room:1", "1");
     client.expect_nothing_before_echo("room:1", "1");
+}
+
+/// The status of an upgrade with these headers, and the subprotocol of the answer.
+fn upgrade(server: &TestServer, target: &str, headers: &[(&str, &str)]) -> (u16, Option<String>) {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let mut request = format!(
+        "GET {target} HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    );
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request += "host: example.com:4000\r\n";
+    }
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    stream.write_all((request + "\r\n").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    let answer = String::from_utf8(answer).unwrap();
+    let status = answer[9..12].parse().unwrap();
+    let protocol = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
+    (status, protocol.map(str::to_owned))
+}
+
+const TARGET: &str = "/socket/websocket?vsn=2.0.0";
+
+#[test]
+fn pages_of_other_hosts_are_refused_unless_they_are_listed() {
+    let status = |server: &TestServer, origin| upgrade(server, TARGET, &[("origin", origin)]).0;
+    let same = TestServer::start(routes::socket());
+    assert_eq!(status(&same, "http://example.com"), 101);
+    assert_eq!(status(&same, "http://evil.com"), 403);
+    assert_eq!(status(&same, "null"), 403);
+    assert_eq!(upgrade(&same, TARGET, &[]).0, 101);
+    let listed = Origins::listed(["https://other.org"]);
+    let listed = TestServer::start(routes::socket().origins(listed));
+    assert_eq!(status(&listed, "https://other.org"), 101);
+    assert_eq!(status(&listed, "http://example.com"), 403);
+    let any = TestServer::start(routes::socket().origins(Origins::any()));
+    assert_eq!(status(&any, "http://evil.com"), 101);
+}
+
+async fn only_ada(request: ConnectRequest) -> Result<Assigns, Refusal> {
+    match request.auth_token.as_deref() {
+        Some("tok?n") | None => Ok(Assigns::new().with(1u64)),
+        Some(_) => Err(Refusal::new("unknown token").with_status(401)),
+    }
+}
+
+#[test]
+fn the_auth_token_travels_as_a_subprotocol_which_is_not_answered() {
+    let server = TestServer::start(routes::socket().auth_token().connect(only_ada));
+    let ask = |offered: &str| upgrade(&server, TARGET, &[("sec-websocket-protocol", offered)]);
+    let phoenix = Some("phoenix".to_owned());
+    let token = "phoenix, base64url.bearer.phx.dG9rP24";
+    assert_eq!(ask(token), (101, phoenix.clone()));
+    assert_eq!(ask("phoenix,base64url.bearer.phx.YQ"), (401, None));
+    assert_eq!(ask("phoenix"), (101, phoenix.clone()));
+    assert_eq!(ask("other"), (403, None));
+    assert_eq!(upgrade(&server, TARGET, &[]), (101, None));
+
+    let plain = TestServer::start(routes::socket());
+    let ask = |offered: &str| upgrade(&plain, TARGET, &[("sec-websocket-protocol", offered)]);
+    assert_eq!(ask(token), (101, phoenix), "a browser needs the answer");
+    assert_eq!(ask("other"), (101, None));
+}
+
+#[test]
+fn a_session_is_seen_with_its_own_csrf_token_only() {
+    let sessions = Sessions::new([7; 32]);
+    let mut session = sessions.begin();
+    session.insert("user".into(), "ada".into());
+    let cookie = sessions.set_cookie(&session);
+    let (cookie, _) = cookie.split_once(';').unwrap();
+    let token = sessions.csrf_token(&session).unwrap();
+    let socket = routes::socket().session(sessions);
+    let server =
+        TestServer::start(
+            socket.connect(async |request: ConnectRequest| match request.session {
+                Some(session) if session["user"] == "ada" => {
+                    Err(Refusal::new("seen").with_status(418))
+                }
+                Some(_) => Err(Refusal::new("another session").with_status(500)),
+                None => Ok(Assigns::new()),
+            }),
+        );
+    let ask = |query: &str, cookie: &str| {
+        upgrade(&server, &format!("{TARGET}&{query}"), &[("cookie", cookie)]).0
+    };
+    assert_eq!(ask(&format!("_csrf_token={token}"), cookie), 418);
+    assert_eq!(ask("_csrf_token=other", cookie), 101);
+    assert_eq!(ask("", cookie), 101);
+    assert_eq!(ask(&format!("_csrf_token={token}"), "a=b"), 101);
+}
+
+#[test]
+fn all_connections_of_a_socket_id_are_closed_with_1001() {
+    let hook = async |request: ConnectRequest| {
+        let user = request.param("user").unwrap_or("nobody").to_owned();
+        Ok(Assigns::new().with_socket_id(format!("users:{user}")))
+    };
+    let server = TestServer::start(routes::socket().connect(hook));
+    let client = |user: &str| Client::connect(server.address(), &format!("{TARGET}&user={user}"));
+    let (mut ada, mut too, mut bob) = (client("ada"), client("ada"), client("bob"));
+    for client in [&mut ada, &mut too, &mut bob] {
+        client.join("room:1", "1");
+    }
+    server.endpoint.disconnect("users:ada");
+    ada.expect_close(1001);
+    too.expect_close(1001);
+    bob.expect_nothing_before_echo("room:1", "1");
+    let counters = server.endpoint.counters();
+    assert_eq!((counters.disconnects, counters.channels_open), (2, 1));
+    server.endpoint.disconnect("users:ada");
+    bob.expect_nothing_before_echo("room:1", "1");
+    assert_eq!(server.endpoint.counters().disconnects, 2);
 }
 
 #[test]

@@ -328,12 +328,81 @@ fn what_is_no_message_closes_with_1011_and_others_live() {
 }
 
 #[test]
-fn binary_messages_are_refused() {
+fn clients_that_ask_for_hints_are_told_over_how_long_to_come_back() {
+    let limits = Limits {
+        rejoins_per_second: 2,
+        ..Limits::default()
+    };
+    let server = TestServer::start(routes::socket().limits(limits));
+    let target = "/socket/websocket?vsn=2.0.0&vx=1";
+    let (mut hinted, mut plain) = (Client::connect(server.address(), target), server.client());
+    hinted.join("room:1", "1");
+    plain.join("room:1", "1");
+    plain.join("room:2", "2");
+    hinted.send(json!([null, "7", "phoenix", "heartbeat", {}]));
+    let reply = ok(json!({"reconnect_jitter_ms": 1_500}));
+    hinted.expect(json!([null, "7", "phoenix", "phx_reply", reply]));
+    plain.send(json!([null, "7", "phoenix", "heartbeat", {}]));
+    plain.expect(json!([null, "7", "phoenix", "phx_reply", ok(json!({}))]));
+}
+
+#[test]
+fn bytes_are_echoed_pushed_and_broadcast_in_binary_frames() {
+    let server = TestServer::start(routes::socket());
+    let (mut client, mut other) = (server.client(), server.client());
+    client.join("room:1", "1");
+    other.join("room:1", "1");
+    client.send_raw(Opcode::Binary, b"\x00\x01\x01\x06\x0419room:1echo\x01\x02");
+    client.expect_binary(b"\x01\x01\x01\x06\x0219room:1ok\x01\x02");
+    client.send_raw(Opcode::Binary, b"\x00\x01\x00\x06\x081room:1push raw\x03");
+    client.expect_binary(b"\x00\x01\x06\x081room:1push raw\x03");
+    client.send_raw(Opcode::Binary, b"\x00\x00\x00\x06\x06room:1bc raw\x04");
+    client.expect_binary(b"\x02\x06\x06room:1bc raw\x04");
+    other.expect_binary(b"\x02\x06\x06room:1bc raw\x04");
+    server.endpoint.broadcast_bytes("room:1", "raw", [5]);
+    other.expect_binary(b"\x02\x06\x03room:1raw\x05");
+}
+
+#[test]
+fn bytes_where_json_is_expected_are_refused_and_become_numbers_where_json_is_made() {
+    let server = TestServer::start(routes::socket());
+    let mut client = server.client();
+    client.join("room:1", "1");
+    client.send_raw(Opcode::Binary, b"\x00\x01\x01\x06\x0519room:1typed\x01");
+    let refusal = error("invalid payload: bytes where JSON is expected");
+    client.expect(json!(["1", "9", "room:1", "phx_reply", refusal]));
+    client.send_raw(Opcode::Binary, b"\x00\x01\x00\x06\x021room:1bc\x01\x02");
+    client.expect(json!([null, null, "room:1", "bc", [1, 2]]));
+    client.send_raw(Opcode::Binary, b"\x00\x01\x01\x06\x0822room:2phx_join\x01");
+    let refusal = error("invalid payload: bytes where JSON is expected");
+    client.expect(json!(["2", "2", "room:2", "phx_reply", refusal]));
+}
+
+#[test]
+fn bytes_are_not_sent_to_those_who_cannot_take_them() {
+    let server = TestServer::start(routes::socket());
+    let mut old = Client::connect(server.address(), "/socket/websocket");
+    let join = json!({"topic": "room:1", "event": "phx_join", "payload": {}, "ref": "1"});
+    old.send(join);
+    old.next("the reply to the join");
+    server.endpoint.broadcast_bytes("room:1", "raw", [5]);
+    server.endpoint.broadcast("room:1", "json", &json!({}));
+    let expected = json!({"topic": "room:1", "event": "json", "payload": {}, "ref": null});
+    old.expect(expected);
+    let mut client = server.client();
+    client.join("room:1", "1");
+    client.send(json!(["1", null, "room:1", "long raw", {}]));
+    client.expect_nothing_before_echo("room:1", "1");
+    assert_eq!(server.endpoint.counters().binary_undeliverable, 1);
+}
+
+#[test]
+fn malformed_binary_messages_close_with_1011() {
     let server = TestServer::start(routes::socket());
     let mut client = server.client();
     client.send_raw(Opcode::Binary, b"\x00\x01\x01\x06\xc819");
     client.expect_close(1011);
-    let mut client = server.client();
-    client.send_raw(Opcode::Binary, b"\x00\x01\x01\x06\x0319room:1bin\x01\x02");
-    client.expect_close(1003);
+    let mut old = Client::connect(server.address(), "/socket/websocket");
+    old.send_raw(Opcode::Binary, b"\x00\x01\x01\x06\x0319room:1bin\x01\x02");
+    old.expect_close(1011);
 }

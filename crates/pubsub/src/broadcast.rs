@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vaxel_runtime::Message;
 
-/// One message to everybody on a topic: topic, event and a JSON payload.
+use crate::{Content, Offset};
+
+/// One message to everybody on a topic: topic, event and a payload of JSON or bytes.
 ///
 /// Cloning copies a pointer: the payload is serialised once and shared by all receivers.
 #[derive(Clone)]
@@ -16,11 +18,14 @@ pub struct Broadcast {
     shared: Arc<Shared>,
 }
 
+#[derive(Clone)]
 struct Shared {
     topic: Arc<str>,
     event: Box<str>,
-    payload: Box<RawValue>,
+    content: Content,
     origin: Option<Origin>,
+    offset: Option<Offset>,
+    is_transient: bool,
 }
 
 /// The one receiver that does not want its own broadcast back.
@@ -54,7 +59,17 @@ impl Broadcast {
 
     /// Addresses JSON that has been serialised already to `topic`.
     pub fn raw(topic: impl Into<Arc<str>>, event: &str, payload: Box<RawValue>) -> Self {
-        Self::build(topic.into(), event, payload, None)
+        Self::build(topic.into(), event, payload.into(), None)
+    }
+
+    /// Addresses JSON or bytes to `topic`, for everybody except `origin` if there is one.
+    pub fn with(
+        topic: impl Into<Arc<str>>,
+        event: &str,
+        content: Content,
+        origin: Option<Origin>,
+    ) -> Self {
+        Self::build(topic.into(), event, content, origin)
     }
 
     /// The same as [`Broadcast::raw`] for everybody except `origin`.
@@ -64,19 +79,47 @@ impl Broadcast {
         payload: Box<RawValue>,
         origin: Origin,
     ) -> Self {
-        Self::build(topic.into(), event, payload, Some(origin))
+        Self::build(topic.into(), event, payload.into(), Some(origin))
     }
 
-    fn build(topic: Arc<str>, event: &str, payload: Box<RawValue>, origin: Option<Origin>) -> Self {
+    fn build(topic: Arc<str>, event: &str, content: Content, origin: Option<Origin>) -> Self {
         let shared = Shared {
             topic,
             event: event.into(),
-            payload,
+            content,
             origin,
+            offset: None,
+            is_transient: false,
         };
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// The same, to be kept in no history: it means something only to those who are there.
+    #[must_use]
+    pub fn transient(mut self) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.is_transient = true;
+        self
+    }
+
+    /// The same as the broadcast of its topic with this offset.
+    pub(crate) fn numbered(&self, offset: Offset) -> Self {
+        let mut numbered = Shared::clone(&self.shared);
+        numbered.offset = Some(offset);
+        Self {
+            shared: Arc::new(numbered),
+        }
+    }
+
+    pub(crate) fn is_transient(&self) -> bool {
+        self.shared.is_transient
+    }
+
+    /// Where among the broadcasts of its topic it is, if the topic keeps a history.
+    pub fn offset(&self) -> Option<Offset> {
+        self.shared.offset
     }
 
     /// The topic it was sent on.
@@ -94,9 +137,19 @@ impl Broadcast {
         &self.shared.event
     }
 
-    /// The payload as JSON text.
+    /// The payload.
+    pub fn content(&self) -> &Content {
+        &self.shared.content
+    }
+
+    /// The payload as JSON text; `null` where it is [bytes](Self::bytes).
     pub fn payload(&self) -> &RawValue {
-        &self.shared.payload
+        self.shared.content.json().unwrap_or(RawValue::NULL)
+    }
+
+    /// The payload, if it is bytes.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.shared.content.bytes()
     }
 
     /// The payload read as a `T`.
@@ -122,7 +175,7 @@ impl fmt::Debug for Broadcast {
         f.debug_struct("Broadcast")
             .field("topic", &self.topic())
             .field("event", &self.event())
-            .field("payload", &self.payload().get())
+            .field("content", &self.content())
             .finish()
     }
 }

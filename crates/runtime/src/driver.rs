@@ -189,20 +189,22 @@ impl Driver {
         }
     }
 
-    /// A moment at which a timer may be due: not later than the first deadline. `None` when no
-    /// timer is set.
+    /// A moment at which a timer may be due: not later than the first deadline. One that is there
+    /// already, or has passed, needs no time to pass: [`advance_to`](Self::advance_to) it runs the
+    /// timer. `None` when no timer is set, or none for a moment that the clock can reach.
     pub fn next_timer(&self) -> Option<Time> {
         let millis = self.core().timers.next()?;
-        Some(Time::from_millis(millis))
+        Time::at_millis(millis)
     }
 
-    /// Moves the time forward to `time` and runs the timers that are due. True when any was.
+    /// Moves the time forward to `time`, unless that has passed, and runs the timers that are due.
+    /// True when any was.
     pub fn advance_to(&mut self, time: Time) -> bool {
         let core = self.system.core();
-        core.clock.advance(time.since(core.clock.now()));
+        let by = time.since(core.clock.now());
         let before = core.timers.fired();
         self.worker.enter(|| {
-            core.timers.fire(core);
+            core.timers.advance(core, by);
             core.flush();
         });
         self.core().timers.fired() > before

@@ -72,6 +72,9 @@ mod driver;
 mod event;
 mod exit;
 mod exit_watch;
+#[cfg(shuttle)]
+#[doc(hidden)]
+pub mod explore;
 pub mod inspect;
 mod mailbox;
 mod names;

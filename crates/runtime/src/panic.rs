@@ -12,6 +12,10 @@ use std::sync::{Arc, Once};
 thread_local! {
     static IN_HANDLER: Cell<bool> = const { Cell::new(false) };
     static LAST: RefCell<Option<Arc<Crash>>> = const { RefCell::new(None) };
+}
+
+// Points at the stack of its thread, so each thread of an explorer needs its own.
+crate::sync::thread_local! {
     static ENDING: Cell<*const ExitReason> = const { Cell::new(std::ptr::null()) };
 }
 
@@ -26,7 +30,7 @@ impl<'a> Ending<'a> {
     #[inline]
     pub(crate) fn because(reason: &'a ExitReason) -> Self {
         Self {
-            before: ENDING.replace(reason),
+            before: ENDING.with(|ending| ending.replace(reason)),
             reason: std::marker::PhantomData,
         }
     }
@@ -35,7 +39,7 @@ impl<'a> Ending<'a> {
 impl Drop for Ending<'_> {
     #[inline]
     fn drop(&mut self) {
-        ENDING.set(self.before);
+        ENDING.with(|ending| ending.set(self.before));
     }
 }
 
@@ -48,7 +52,7 @@ pub fn ending_reason() -> Option<ExitReason> {
     }
     // SAFETY: set by `Ending`, which borrows the reason for as long as the pointer stands here and
     // is dropped in the order of the stack it lives on.
-    unsafe { ENDING.get().as_ref() }.cloned()
+    unsafe { ENDING.with(Cell::get).as_ref() }.cloned()
 }
 
 /// Installs the hook, once per process.

@@ -233,7 +233,7 @@ where
             return true;
         }
         let wake = Action::Wake(cx.waker().clone());
-        self.timer = Some(core.timers.start(deadline, wake));
+        self.timer = Some(core.timers.start(&core.clock, deadline, wake));
         false
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use std::{thread, thread_local};
 ///
 /// A model that cannot fail proves nothing, so every protocol step that matters can be left out
 /// by name, and a test shows that its model then fails.
-#[cfg(all(any(loom, shuttle), test))]
+#[cfg(any(all(loom, test), shuttle))]
 pub(crate) mod fault {
     use std::sync::Mutex;
 
@@ -68,7 +68,7 @@ pub(crate) mod fault {
     }
 }
 
-#[cfg(not(all(any(loom, shuttle), test)))]
+#[cfg(not(any(all(loom, test), shuttle)))]
 pub(crate) mod fault {
     #[inline(always)]
     pub(crate) const fn planted(_fault: &'static str) -> bool {

@@ -241,11 +241,14 @@ impl System {
         self.core().random(stream)
     }
 
-    /// Moves a manual clock and runs the timers that are due; does nothing on the machine's clock.
+    /// Moves a manual clock and runs the timers that are due, which is done when this returns;
+    /// does nothing on the machine's clock. Not for what a timer runs: it would wait for itself.
+    ///
+    /// A timer whose moment is there when it is started, also one of zero, runs soon and without a
+    /// move.
     pub fn advance(&self, by: Duration) {
         if self.core().clock.is_manual() {
-            self.core().clock.advance(by);
-            self.core().timers.fire(self.core());
+            self.core().timers.advance(self.core(), by);
         }
     }
 
@@ -413,6 +416,31 @@ impl SystemBuilder {
     }
 
     /// Is told of crashes and stuck handlers; see [`Event`] for what it may do.
+    ///
+    /// ```
+    /// use vaxel_runtime::{Actor, Context, Event, ExitReason, System};
+    ///
+    /// struct Fragile;
+    /// impl Actor for Fragile {
+    ///     type Args = ();
+    ///     async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> {
+    ///         panic!("made of glass");
+    ///     }
+    /// }
+    ///
+    /// let (tell, told) = std::sync::mpsc::sync_channel(16);
+    /// let log = move |event: &Event| {
+    ///     if let Event::ActorCrashed { actor, reason, .. } = event {
+    ///         // Must not wait: what does not fit is left out.
+    ///         let _ = tell.try_send(format!("{actor}: {reason}"));
+    ///     }
+    /// };
+    /// let system = System::builder().workers(1).on_event(log).build();
+    /// system.spawn::<Fragile>(());
+    /// let line = told.recv().unwrap();
+    /// assert!(line.contains("Fragile") && line.ends_with("made of glass"), "{line}");
+    /// system.shutdown();
+    /// ```
     pub fn on_event(mut self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Arc::new(hook));
         self

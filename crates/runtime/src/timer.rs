@@ -4,6 +4,9 @@
 //! deadline. A timer never fires early; it fires late by the rounding to the next millisecond and
 //! by the time the thread takes to run.
 //!
+//! On a manual clock who moves it fires what is due, and the move is over when all of that has run.
+//! The thread fires what was already due when it was started.
+//!
 //! There is a wheel for every worker, so that starting and cancelling meet at no lock: a timer lies
 //! in the wheel of the thread that started it. Timers of one deadline fire in the order in which
 //! they were started if one worker started them. A timer takes 48 bytes, and the message of a
@@ -98,6 +101,9 @@ pub(crate) struct Timers {
     stripes: Box<[Stripe]>,
     alarm: Alarm,
     fired: AtomicU64,
+    /// Held while timers fire and while a manual clock moves: what has fired has run before time
+    /// goes on, so no interval sees a later time than its own.
+    firing: Mutex<()>,
 }
 
 /// The wheel of this thread: by seat on a worker, elsewhere in turns.
@@ -123,15 +129,45 @@ impl Timers {
                 .collect(),
             alarm: Alarm::new(),
             fired: AtomicU64::new(0),
+            firing: Mutex::new(()),
         }
     }
 
     #[inline]
-    pub(crate) fn start(&self, deadline: Time, action: Action) -> Key {
+    pub(crate) fn start(&self, clock: &Clock, deadline: Time, action: Action) -> Key {
+        if clock.is_manual() {
+            return self.start_on_manual(clock, deadline, action);
+        }
         let millis = deadline.millis_ceil();
+        let key = self.insert(millis, action);
+        self.alarm.ask(millis);
+        key
+    }
+
+    /// As [`start`](Self::start) on a clock that stands still until it is moved. A moment that is
+    /// there needs no rounding: time would have to be moved for it.
+    #[cold]
+    fn start_on_manual(&self, clock: &Clock, deadline: Time, action: Action) -> Key {
+        let now = clock.now();
+        let millis = if deadline <= now {
+            now.millis()
+        } else {
+            deadline.millis_ceil()
+        };
+        let key = self.insert(millis, action);
+        // Who moves the clock does so first and then looks at the wheels; here it is the other way
+        // round. So either they find the timer, or it is seen here that it is due, whatever the
+        // thread has in mind.
+        if millis <= clock.now().millis() {
+            self.alarm.ask(0);
+        }
+        key
+    }
+
+    #[inline]
+    fn insert(&self, millis: u64, action: Action) -> Key {
         let stripe = stripe_of_thread() % self.stripes.len();
         let entry = self.stripes[stripe].lock().insert(millis, action);
-        self.alarm.ask(millis);
         Key {
             stripe: stripe as u32,
             entry,
@@ -180,8 +216,24 @@ impl Timers {
         stripes.filter_map(|stripe| stripe.lock().next()).min()
     }
 
+    fn lock_firing(&self) -> MutexGuard<'_, ()> {
+        self.firing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs what is due now, in the order of deadlines.
-    pub(crate) fn fire(&self, core: &Core) {
+    fn fire(&self, core: &Core) {
+        let _firing = self.lock_firing();
+        self.fire_alone(core);
+    }
+
+    /// Moves a manual clock and runs what is due then.
+    pub(crate) fn advance(&self, core: &Core, by: Duration) {
+        let _firing = self.lock_firing();
+        core.clock.advance(by);
+        self.fire_alone(core);
+    }
+
+    fn fire_alone(&self, core: &Core) {
         let now = core.clock.now().millis();
         let mut due = Vec::new();
         for stripe in &self.stripes {
@@ -221,7 +273,7 @@ impl Timers {
                 while every.next <= now {
                     every.next = every.next + every.period;
                 }
-                *slot = Some(self.start(every.next, Action::Every(every)));
+                *slot = Some(self.start(&core.clock, every.next, Action::Every(every)));
             }
         }
     }

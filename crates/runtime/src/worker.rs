@@ -18,17 +18,22 @@
 //! Meanwhile others take from its ring and its LIFO slot, and what the stuck handler schedules goes
 //! to the injector. When the handler returns, the worker hands over what is left and its thread
 //! ends.
+//!
+//! The worker may not be stuck any more when it is replaced; how its [slot](slot) is handed over
+//! then is a protocol of its own.
 
+pub(crate) mod handled;
 pub(crate) mod idle;
 pub(crate) mod injector;
 pub(crate) mod ring;
 #[cfg(all(test, shuttle))]
 mod schedules;
+pub(crate) mod slot;
 
 use crate::call::CallHead;
 use crate::call::cycle::Exam;
 use crate::call::pending::{Entry, Pending};
-use crate::cell::future::{Block, Blocks, Ran, Subject};
+use crate::cell::future::{Block, BlockOperations, Blocks, Ran, Subject};
 use crate::cell::node::Operations;
 use crate::cell::turn::{self, Turn};
 use crate::cell::{Header, future};
@@ -37,14 +42,16 @@ use crate::sync::thread::{self, Thread};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, fault, thread_local};
 use crate::system::core::Core;
 use crate::types::{Count, TypeTable};
+use handled::Handled;
 use ring::{Ring, STEAL_MAX};
+use slot::Slot;
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::ptr::{NonNull, null, null_mut};
 use std::sync::PoisonError;
 use std::sync::atomic::{
     AtomicI32,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{Relaxed, Release},
 };
 use std::task::RawWakerVTable;
 
@@ -62,19 +69,18 @@ const LIFO_STREAK_MAX: u32 = 3;
 #[repr(align(128))]
 pub(crate) struct Seat {
     ring: Ring<Header>,
-    lifo: AtomicPtr<Header>,
+    pub(crate) slot: Slot<Header>,
     /// Odd while a message is being handled.
     pub(crate) ticks: AtomicU64,
     /// Turns begun: one that lasts is seen by the watchdog.
     pub(crate) turns: AtomicU64,
     /// The turn has lasted for a millisecond: it ends after the message being handled.
     pub(crate) hurry: AtomicBool,
-    /// The watchdog has given up waiting for this worker.
-    pub(crate) replaced: AtomicBool,
     pub(crate) taken: AtomicBool,
     /// What is being handled, for the watchdog's report.
     pub(crate) table: AtomicPtr<TypeTable>,
-    pub(crate) operations: AtomicPtr<Operations>,
+    operations: AtomicPtr<Operations>,
+    pub(crate) handled: Handled,
     pub(crate) thread_id: AtomicI32,
     pub(crate) clock_id: AtomicI32,
     thread: Mutex<Option<Thread>>,
@@ -86,14 +92,14 @@ impl Seat {
     pub(crate) fn new() -> Self {
         Self {
             ring: Ring::new(),
-            lifo: AtomicPtr::new(null_mut()),
+            slot: Slot::new(),
             ticks: AtomicU64::new(0),
             turns: AtomicU64::new(0),
             hurry: AtomicBool::new(false),
-            replaced: AtomicBool::new(false),
             taken: AtomicBool::new(false),
             table: AtomicPtr::new(null_mut()),
             operations: AtomicPtr::new(null_mut()),
+            handled: Handled::new(),
             thread_id: AtomicI32::new(0),
             clock_id: AtomicI32::new(0),
             thread: Mutex::new(None),
@@ -109,7 +115,7 @@ impl Seat {
     }
 
     fn has_work(&self) -> bool {
-        !self.ring.is_empty() || self.replaced.load(Relaxed) && !self.lifo.load(Relaxed).is_null()
+        !self.ring.is_empty() || self.slot.has_left()
     }
 }
 
@@ -217,16 +223,21 @@ impl Worker {
 
     #[inline]
     fn schedule(&self, cell: NonNull<Header>) {
-        let seat = self.my_seat();
-        if seat.replaced.load(Relaxed) {
-            self.core().inject(cell);
-            return;
+        match self.my_seat().slot.put(cell) {
+            Ok(before) => {
+                if let Some(before) = NonNull::new(before) {
+                    self.push(before);
+                    self.core().notify();
+                }
+            }
+            Err(for_all) => self.give_away(for_all),
         }
-        let before = seat.lifo.swap(cell.as_ptr(), AcqRel);
-        if let Some(before) = NonNull::new(before) {
-            self.push(before);
-            self.core().notify();
-        }
+    }
+
+    #[cold]
+    fn give_away(&self, cells: [Option<NonNull<Header>>; 2]) {
+        let cells = cells.into_iter().flatten();
+        cells.for_each(|cell| self.core().inject(cell));
     }
 
     /// To the tail of our own ring; half of a full ring goes to the injector.
@@ -313,15 +324,26 @@ impl Worker {
         self.begin(header, seat);
     }
 
-    pub(crate) fn begin_resume(&self, header: &Header) {
-        // Which message it was is not kept; the actor is.
-        let seat = self.my_seat();
-        seat.operations.store(null_mut(), Relaxed);
-        self.begin(header, seat);
+    /// The turn is this actor's from now on.
+    #[inline]
+    pub(crate) fn begin_turn(&self, header: &Header) {
+        self.my_seat().handled.begin_turn(header);
+    }
+
+    /// A handler is polled again.
+    pub(crate) fn begin_resume(&self, header: &Header, block: &'static BlockOperations) {
+        self.begin_other(header, Some(block));
     }
 
     pub(crate) fn begin_start(&self, header: &Header) {
-        self.begin_resume(header);
+        self.begin_other(header, None);
+    }
+
+    fn begin_other(&self, header: &Header, block: Option<&'static BlockOperations>) {
+        let seat = self.my_seat();
+        seat.handled.resume(block);
+        seat.operations.store(null_mut(), Relaxed);
+        self.begin(header, seat);
     }
 
     #[inline]
@@ -387,7 +409,7 @@ impl Worker {
             return Some(cell);
         }
         if self.lifo_streak.get() < LIFO_STREAK_MAX
-            && let Some(cell) = take_lifo(seat)
+            && let Some(cell) = seat.slot.take()
         {
             self.lifo_streak.set(self.lifo_streak.get() + 1);
             return Some(cell);
@@ -396,7 +418,7 @@ impl Worker {
         if let Some(cell) = seat.ring.pop() {
             return NonNull::new(cell);
         }
-        take_lifo(seat).or_else(|| self.find())
+        seat.slot.take().or_else(|| self.find())
     }
 
     /// Work from elsewhere: the injector, then other workers.
@@ -416,10 +438,7 @@ impl Worker {
             if count > 0 {
                 return self.adopt(&stolen[..count]);
             }
-            if seat.replaced.load(Relaxed)
-                && !fault::planted("the slot of who is replaced is left alone")
-                && let Some(cell) = take_lifo(seat)
-            {
+            if let Some(cell) = seat.slot.take_left() {
                 return Some(cell);
             }
         }
@@ -433,6 +452,11 @@ impl Worker {
             if let Err(back) = seat.ring.push(cell) {
                 self.core().injector.push_many(&[back]);
             }
+        }
+        // On the way from one queue to the other nobody has seen them, and a worker may have gone
+        // to sleep.
+        if cells.len() > 1 && !fault::planted("nobody hears of what is adopted") {
+            self.core().notify();
         }
         NonNull::new(cells[0])
     }
@@ -464,7 +488,7 @@ impl Worker {
         while core.idle.is_parked(self.seat) && !core.is_closed() {
             thread::park();
         }
-        core.watchdog.worker_awake();
+        core.watchdog.worker_awake(&core.clock);
         None
     }
 
@@ -483,7 +507,7 @@ impl Worker {
             if unsafe { turn::run(cell, self, turn::BUDGET) } == Turn::Requeue {
                 self.requeue(cell);
             }
-            if self.my_seat().replaced.load(Relaxed) {
+            if self.my_seat().slot.is_replaced() {
                 return;
             }
         }
@@ -492,7 +516,14 @@ impl Worker {
     /// Gives away what is left in ring and slot.
     fn hand_over(&self) {
         let (core, seat) = (self.core(), self.my_seat());
-        while let Some(cell) = take_lifo(seat).or_else(|| seat.ring.pop().and_then(NonNull::new)) {
+        if fault::planted("nothing is handed over") {
+            return;
+        }
+        while let Some(cell) = seat
+            .slot
+            .take()
+            .or_else(|| seat.ring.pop().and_then(NonNull::new))
+        {
             core.injector.push_many(&[cell.as_ptr()]);
         }
         core.flush();
@@ -532,7 +563,7 @@ impl Worker {
         while let Some(cell) = seat.ring.pop().and_then(NonNull::new) {
             out.push(cell);
         }
-        out.extend(take_lifo(seat));
+        out.extend(seat.slot.take());
         from_outside
     }
 
@@ -562,14 +593,7 @@ impl Worker {
         CURRENT.with(|current| current.set(null()));
         *mine.thread.lock().unwrap_or_else(PoisonError::into_inner) = None;
         mine.clock_id.store(0, Release);
-        mine.replaced.store(false, Release);
+        mine.slot.vacate();
         mine.taken.store(false, Release);
     }
-}
-
-fn take_lifo(seat: &Seat) -> Option<NonNull<Header>> {
-    if seat.lifo.load(Acquire).is_null() {
-        return None;
-    }
-    NonNull::new(seat.lifo.swap(null_mut(), AcqRel))
 }

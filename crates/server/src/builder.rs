@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::Router;
 use vaxel_actor::System;
 use vaxel_actor::supervisor::SupervisorBuilder;
-use vaxel_channels::{ChannelsProtocol, Socket};
-use vaxel_net::{Compression, Drain, Limits, NetConfig};
+use vaxel_channels::{ChannelsProtocol, PresenceConfig, Socket};
+use vaxel_net::{Compression, Drain, Limits, NetConfig, Tls};
 
 use crate::error::ServerError;
 use crate::http::{self, Draining};
@@ -22,10 +22,12 @@ pub struct ServerBuilder {
     shards: Option<NonZero<usize>>,
     limits: Limits,
     compression: Option<Compression>,
+    tls: Option<Tls>,
     drain: Drain,
     system: Option<System>,
     supervisor: Option<SupervisorBuilder>,
     sockets: Vec<(String, Socket)>,
+    presence: PresenceConfig,
     http: Router,
     on_listening: Option<OnListening>,
 }
@@ -39,10 +41,12 @@ impl Default for ServerBuilder {
             shards: None,
             limits: Limits::default(),
             compression: None,
+            tls: None,
             drain: Drain::default(),
             system: None,
             supervisor: None,
             sockets: Vec::new(),
+            presence: PresenceConfig::new(),
             http: Router::new(),
             on_listening: None,
         }
@@ -77,6 +81,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Puts every connection under TLS. Keep a clone to reload the certificate: open connections
+    /// go on, new ones get the new certificate.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// How connections are closed when the server stops.
     pub fn drain(mut self, drain: Drain) -> Self {
         self.drain = drain;
@@ -100,6 +111,12 @@ impl ServerBuilder {
     /// path may be a variable, as in `/ws/:user_id`, whose value becomes a connect param.
     pub fn socket(mut self, path: &str, socket: Socket) -> Self {
         self.sockets.push((path.to_owned(), socket));
+        self
+    }
+
+    /// The bounds of presence, and the hook that adds members to its entries.
+    pub fn presence(mut self, config: PresenceConfig) -> Self {
+        self.presence = config;
         self
     }
 
@@ -137,11 +154,14 @@ impl ServerBuilder {
         let mut config = NetConfig::new(address);
         config.limits = self.limits;
         config.compression = self.compression;
+        config.tls = self.tls;
         config.shards = self.shards.unwrap_or(config.shards);
-        let protocol = ChannelsProtocol::new(system.clone(), self.sockets, config.shards.get());
+        let protocol = ChannelsProtocol::new(system.clone(), self.sockets, config.shards.get())
+            .presence(self.presence);
         let endpoint = protocol.endpoint().clone();
         let draining = Draining::default();
-        let router = http::router(self.http, draining.clone());
+        let long_poll = protocol.long_poll();
+        let router = http::router(self.http, draining.clone(), long_poll.clone());
         let runtime = tokio::runtime::Handle::current();
         let net = match vaxel_net::start(config, protocol, router, runtime) {
             Ok(net) => net,
@@ -160,6 +180,7 @@ impl ServerBuilder {
             endpoint,
             net: Arc::new(net),
             draining,
+            long_poll,
             drain: self.drain,
         };
         if let Some(hook) = self.on_listening {

@@ -37,6 +37,11 @@ impl Figures {
     /// Every number with its name, such as `net.frames_in`.
     pub fn all(&self) -> Vec<(String, u64)> {
         let (net, channels, actors) = (self.net(), self.channels(), self.actors());
+        let presence = self.endpoint.presence().counters();
+        let presence = presence
+            .iter()
+            .map(|(name, value)| (format!("presence.{name}"), value))
+            .collect::<Vec<_>>();
         let net = net
             .iter()
             .map(|(name, value)| (format!("net.{name}"), value));
@@ -46,6 +51,6 @@ impl Figures {
         let actors = actors
             .iter()
             .map(|(name, value)| (format!("actors.{name}"), value));
-        actors.chain(channels).chain(net).collect()
+        actors.chain(channels).chain(net).chain(presence).collect()
     }
 }

@@ -4,9 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use vaxel_channels::LongPoll;
+use vaxel_net::PeerAddress;
 
 /// Whether the server is on its way out.
 #[derive(Clone, Debug, Default)]
@@ -23,10 +28,34 @@ impl Draining {
 }
 
 /// The server's own routes in front of the application's.
-pub(crate) fn router(application: Router, draining: Draining) -> Router {
+pub(crate) fn router(application: Router, draining: Draining, long_poll: LongPoll) -> Router {
+    let application = match long_poll.is_used() {
+        true => application.layer(from_fn(move |request, next| {
+            poll(long_poll.clone(), request, next)
+        })),
+        false => application,
+    };
     Router::new()
         .route("/health", get(async move || health(&draining)))
         .fallback_service(application)
+}
+
+/// Answers requests to the long poll of a socket.
+async fn poll(long_poll: LongPoll, request: Request, next: Next) -> Response {
+    let Some(mount) = long_poll.find(request.uri().path()) else {
+        return next.run(request).await;
+    };
+    let (head, body) = request.into_parts();
+    let Some(PeerAddress(peer)) = head.extensions.get().copied() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    match to_bytes(body, mount.config().body_bytes_max).await {
+        Ok(body) => {
+            let response = long_poll.respond(mount, &head, peer, &body).await;
+            response.map(Into::into)
+        }
+        Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+    }
 }
 
 fn health(draining: &Draining) -> impl IntoResponse + use<> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vaxel_actor::{SupervisorRef, System};
-use vaxel_channels::{ChannelsNet, Endpoint};
+use vaxel_channels::{ChannelsNet, Endpoint, LongPoll};
 use vaxel_net::Drain;
 
 use crate::builder::ServerBuilder;
@@ -26,6 +26,7 @@ pub struct Server {
     pub(crate) endpoint: Endpoint,
     pub(crate) net: Arc<ChannelsNet>,
     pub(crate) draining: Draining,
+    pub(crate) long_poll: LongPoll,
     pub(crate) drain: Drain,
 }
 
@@ -86,13 +87,20 @@ impl Server {
 
     async fn leave_clients(&self) {
         self.draining.begin();
-        self.net.drain(self.drain).await;
+        tokio::join!(self.net.drain(self.drain), self.end_polls());
         let terminated = self.endpoint.channels_ended();
         if tokio::time::timeout(TERMINATE_TIMEOUT, terminated)
             .await
             .is_err()
         {
             tracing::warn!(timeout = ?TERMINATE_TIMEOUT, "channels have not terminated in time");
+        }
+    }
+
+    /// Ends long-poll sessions batch by batch.
+    async fn end_polls(&self) {
+        while self.long_poll.drain(self.drain.batch.max(1)) > 0 {
+            tokio::time::sleep(self.drain.interval).await;
         }
     }
 

@@ -237,11 +237,8 @@ impl<'a> Runner<'a> {
                 .enter(|| settling.into_iter().for_each(Waker::wake));
             return Ok(());
         }
-        let next = self
-            .driver
-            .next_timer()
-            .filter(|next| *next > self.sim.now());
-        let Some(next) = next else {
+        // What is due already, such as a timer of zero, fires without any time passing.
+        let Some(next) = self.driver.next_timer() else {
             return Err(failure(self.who_waits()));
         };
         if self.driver.advance_to(next) {

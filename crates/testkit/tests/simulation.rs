@@ -36,6 +36,12 @@ impl Message for Busy {
     type Reply = ();
 }
 
+/// To be told to another one after a while.
+struct Later(Duration, ActorRef<Waiter>);
+impl Message for Later {
+    type Reply = ();
+}
+
 /// Counts how many of its kind have been dropped.
 struct Waiter(Arc<AtomicUsize>);
 
@@ -82,6 +88,23 @@ impl Handler<Busy> for Waiter {
     }
 }
 
+impl Handler<Later> for Waiter {
+    async fn handle(&mut self, Later(after, other): Later, cx: &mut Context<Self>) {
+        cx.send_after(after, Tick(other));
+    }
+}
+
+struct Tick(ActorRef<Waiter>);
+impl Message for Tick {
+    type Reply = ();
+}
+
+impl Handler<Tick> for Waiter {
+    async fn handle(&mut self, Tick(other): Tick, _: &mut Context<Self>) {
+        other.shutdown();
+    }
+}
+
 fn waiter(sim: &Sim) -> ActorRef<Waiter> {
     sim.spawn::<Waiter>(Arc::default())
 }
@@ -100,6 +123,27 @@ fn a_day_passes_at_once_and_exactly() {
         let answer = time::timeout(MINUTE, std::future::pending::<()>()).await;
         assert!(answer.is_err());
         assert_eq!(sim.now().since_start(), day + MINUTE);
+    });
+}
+
+#[test]
+fn a_timer_of_zero_takes_no_time_and_the_next_one_its_own() {
+    check(|sim| async move {
+        for begun in [Duration::ZERO, Duration::from_micros(1_300)] {
+            sim.advance(begun).await;
+            for after in [Duration::ZERO, Duration::from_millis(3)] {
+                let (one, two) = (waiter(&sim), waiter(&sim));
+                let before = sim.now();
+                let over = two.exit();
+                assert!(one.cast(Later(after, two.clone())).is_ok());
+                over.await;
+                let took = sim.now() - before;
+                // Up to the next full millisecond.
+                let late = took.saturating_sub(after);
+                assert!(took >= after && late < Duration::from_millis(1), "{took:?}");
+                assert!(!after.is_zero() || took.is_zero(), "{took:?}");
+            }
+        }
     });
 }
 

@@ -5,51 +5,8 @@ import WebSocket from "ws";
 
 import { Inbox, PATIENCE_MS, within } from "./wait.mjs";
 
-/** One WebSocket and everything the server sent on it, in order. */
-export class Raw {
-  #socket;
-  #inbox = new Inbox();
-  #closed;
-
-  /** Opens a socket on a mount, speaking V2. */
-  static async open(mount, query = "vsn=2.0.0") {
-    const raw = new Raw(new WebSocket(`${mount}/websocket?${query}`));
-    await within(PATIENCE_MS, "the socket to open", raw.opened);
-    return raw;
-  }
-
-  constructor(socket) {
-    this.#socket = socket;
-    this.opened = new Promise((resolve, reject) => {
-      socket.on("open", resolve);
-      socket.on("error", reject);
-    });
-    this.opened.catch(() => {});
-    this.#closed = new Promise((resolve) => {
-      socket.on("close", (code, reason) => {
-        this.#inbox.end(new Error(`the socket was closed with ${code}`));
-        resolve({ code, reason: reason.toString() });
-      });
-    });
-    socket.on("message", (data, isBinary) => {
-      this.#inbox.push(isBinary ? data : JSON.parse(data.toString()));
-    });
-  }
-
-  /** Sends one message as JSON. */
-  send(...message) {
-    this.#socket.send(JSON.stringify(message));
-  }
-
-  /** Sends any text, or bytes as a binary message. */
-  sendRaw(data) {
-    this.#socket.send(data);
-  }
-
-  next(what = "a message") {
-    return this.#inbox.next(what);
-  }
-
+/** What a client is asked in terms of `send` and `next`, whatever the transport. */
+export class Conversation {
   /** The next message is exactly this one. */
   async expect(...message) {
     const actual = await this.next(JSON.stringify(message));
@@ -84,6 +41,53 @@ export class Raw {
   async heartbeat(ref = "hb") {
     this.send(null, ref, "phoenix", "heartbeat", {});
     await this.expect(null, ref, "phoenix", "phx_reply", { status: "ok", response: {} });
+  }
+}
+
+/** One WebSocket and everything the server sent on it, in order. */
+export class Raw extends Conversation {
+  #socket;
+  #inbox = new Inbox();
+  #closed;
+
+  /** Opens a socket on a mount, speaking V2. */
+  static async open(mount, query = "vsn=2.0.0") {
+    const raw = new Raw(new WebSocket(`${mount}/websocket?${query}`));
+    await within(PATIENCE_MS, "the socket to open", raw.opened);
+    return raw;
+  }
+
+  constructor(socket) {
+    super();
+    this.#socket = socket;
+    this.opened = new Promise((resolve, reject) => {
+      socket.on("open", resolve);
+      socket.on("error", reject);
+    });
+    this.opened.catch(() => {});
+    this.#closed = new Promise((resolve) => {
+      socket.on("close", (code, reason) => {
+        this.#inbox.end(new Error(`the socket was closed with ${code}`));
+        resolve({ code, reason: reason.toString() });
+      });
+    });
+    socket.on("message", (data, isBinary) => {
+      this.#inbox.push(isBinary ? data : JSON.parse(data.toString()));
+    });
+  }
+
+  /** Sends one message as JSON. */
+  send(...message) {
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  /** Sends any text, or bytes as a binary message. */
+  sendRaw(data) {
+    this.#socket.send(data);
+  }
+
+  next(what = "a message") {
+    return this.#inbox.next(what);
   }
 
   /** What has arrived and nobody looked at. */

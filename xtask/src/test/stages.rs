@@ -200,30 +200,31 @@ fn doctest(session: &mut Session) -> Result<Outcome> {
 
 /// The runtime's models of its lock-free code, all orders of few steps.
 fn loom(session: &mut Session) -> Result<Outcome> {
-    explore(session, "loom", "models", ("VAXEL_PREEMPTIONS", "4"))
+    let targets = ["-p", "vaxel-runtime", "--lib"];
+    let bound = ("VAXEL_PREEMPTIONS", "4");
+    explore(session, "loom", &targets, "models", bound)
 }
 
-/// As [`loom`], for whole workers, whose schedules are too many to go through all.
+/// As [`loom`], for whole workers and for supervisors on them, whose schedules are too many to go
+/// through all.
 fn shuttle(session: &mut Session) -> Result<Outcome> {
-    explore(
-        session,
-        "shuttle",
-        "schedules",
-        ("VAXEL_SCHEDULES", "20000"),
-    )
+    let crates = ["-p", "vaxel-runtime", "-p", "vaxel-actor"];
+    let targets = [&crates[..], &["--lib", "--test", "schedules"]].concat();
+    let bound = ("VAXEL_SCHEDULES", "20000");
+    explore(session, "shuttle", &targets, "schedules", bound)
 }
 
-/// Runs the runtime's tests of that name under `--cfg EXPLORER`, in a target folder of its own: the
+/// Runs tests of that name under `--cfg EXPLORER`, in a target folder of its own: the
 /// word changes every crate that knows it.
 fn explore(
     session: &mut Session,
     explorer: &str,
+    targets: &[&str],
     tests: &str,
     (bound, deep): (&str, &str),
 ) -> Result<Outcome> {
-    let arguments = ["test", "--locked", "-p", "vaxel-runtime", "--release"];
-    let mut command = session.command("cargo", arguments);
-    command.args(["--lib", tests]);
+    let mut command = session.command("cargo", ["test", "--locked", "--release"]);
+    command.args(targets).arg(tests);
     own_target(session, &mut command, explorer);
     command
         .env("RUSTFLAGS", format!("--cfg {explorer}"))

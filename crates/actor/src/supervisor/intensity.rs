@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::fault;
+
 /// Remembers the restarts of the last while, at most one more than are allowed.
 ///
 /// As in OTP's `supervisor`, *more than* `max` restarts *within* the window exceed the intensity;
@@ -33,7 +35,7 @@ impl Intensity {
         {
             self.recent.pop_front();
         }
-        if self.recent.len() >= self.max as usize {
+        if self.recent.len() >= self.max as usize && !fault::planted("restarts are not counted") {
             return true;
         }
         self.recent.push_back(now);

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use vaxel_runtime::inspect::Children;
 use vaxel_runtime::{
     Actor, ChildExit, Context, ExitReason, Handler, Mailbox, Message, Pid, Random, ReportContext,
     Started, TrappedExit,
@@ -17,6 +18,7 @@ use super::reporter::{Reporter, report};
 use super::spec::{Policy, Restart};
 use super::stopping::{self, Gone};
 use super::{group, one_for_one};
+use crate::fault;
 use crate::parent::Parent;
 
 /// An actor that starts others, and starts them again when they crash.
@@ -71,6 +73,10 @@ impl Actor for Supervisor {
         Ok(supervisor)
     }
 
+    fn children(&self) -> Children {
+        Children::new(self.members.len(), self.members.pids())
+    }
+
     async fn terminate(&mut self, _reason: &ExitReason, cx: &mut Context<Self>) {
         self.stop_all(cx).await;
     }
@@ -113,6 +119,10 @@ impl Supervisor {
         } else {
             child.restart();
         }
+        let pid = match fault::planted("an incarnation is looked at when it has begun") {
+            true => child.pid(),
+            false => pid,
+        };
         let started = child.started();
         member.life = Life::Live { child, pid };
         member.retry = None;

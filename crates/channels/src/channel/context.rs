@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 use smol_str::SmolStr;
 use vaxel_actor::{AnyRef, Context, Down, ExitReason, MonitorRef, Pid, System, TimerRef};
-use vaxel_pubsub::{Broadcast, Subscription};
+use vaxel_pubsub::{Broadcast, Content, Subscription};
 use vaxel_websocket::Frame;
 
 use crate::assigns::Assigns;
 use crate::channel::inbox::Info;
 use crate::channel::membership::Membership;
+use crate::channel::presence::{ChannelPresence, Tracks};
 use crate::channel::process::ChannelActor;
 use crate::channel::reference::{ChannelRef, ReplyRef};
 use crate::channel::{Channel, HandleInfo};
@@ -28,6 +29,7 @@ pub struct ChannelContext<'a, C: Channel> {
     cx: &'a mut Context<ChannelActor<C>>,
     /// The ref of the message being handled.
     reference: Option<&'a SmolStr>,
+    tracks: &'a mut Tracks,
     /// During `join`, what is pushed waits here: the client knows no channel yet.
     held: Option<&'a mut Vec<Frame>>,
 }
@@ -35,18 +37,21 @@ pub struct ChannelContext<'a, C: Channel> {
 impl<'a, C: Channel> ChannelContext<'a, C> {
     pub(crate) fn new(
         membership: &'a Arc<Membership>,
+        tracks: &'a mut Tracks,
         cx: &'a mut Context<ChannelActor<C>>,
     ) -> Self {
         Self {
             membership,
             cx,
             reference: None,
+            tracks,
             held: None,
         }
     }
 
     pub(crate) fn joining(
         membership: &'a Arc<Membership>,
+        tracks: &'a mut Tracks,
         cx: &'a mut Context<ChannelActor<C>>,
         held: &'a mut Vec<Frame>,
     ) -> Self {
@@ -54,6 +59,7 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
             membership,
             cx,
             reference: None,
+            tracks,
             held: Some(held),
         }
     }
@@ -84,7 +90,21 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
     /// When `payload` has no JSON form, such as a map whose keys are not strings.
     #[track_caller]
     pub fn push<T: Serialize + ?Sized>(&mut self, event: &str, payload: &T) {
-        let frame = self.membership.push_frame(event, to_json(payload).get());
+        self.push_content(event, &to_json(payload).into());
+    }
+
+    /// Sends bytes to this client alone, in a binary message. Clients of version 1 and of long
+    /// poll cannot take one: to them nothing is sent (counter `binary_undeliverable`), nor where
+    /// the event or the topic is longer than 255 bytes.
+    pub fn push_bytes(&mut self, event: &str, bytes: impl Into<Box<[u8]>>) {
+        self.push_content(event, &Content::Bytes(bytes.into()));
+    }
+
+    /// Sends JSON that has been serialised already, or bytes, to this client alone.
+    pub fn push_content(&mut self, event: &str, content: &Content) {
+        let Some(frame) = self.membership.push_frame(event, content) else {
+            return;
+        };
         match &mut self.held {
             Some(held) => held.push(frame),
             None => self.membership.link.send(frame),
@@ -102,6 +122,19 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
             .send(&Broadcast::raw(topic, event, to_json(payload)));
     }
 
+    /// Sends bytes to everybody on the topic, in binary messages. Clients that cannot take one
+    /// get nothing; see [`push_bytes`](Self::push_bytes).
+    pub fn broadcast_bytes(&self, event: &str, bytes: impl Into<Box<[u8]>>) {
+        self.broadcast_content(event, Content::Bytes(bytes.into()));
+    }
+
+    /// Sends JSON that has been serialised already, or bytes, to everybody on the topic.
+    pub fn broadcast_content(&self, event: &str, content: Content) {
+        let topic = self.topic().shared().clone();
+        self.endpoint()
+            .send(&Broadcast::with(topic, event, content, None));
+    }
+
     /// Sends an event to everybody on the topic except this client.
     ///
     /// # Panics
@@ -111,6 +144,11 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
         let (topic, origin) = (self.topic().shared().clone(), self.membership.origin());
         self.endpoint()
             .send(&Broadcast::raw_from(topic, event, to_json(payload), origin));
+    }
+
+    /// Who is on the topic, and what this channel shows of its client.
+    pub fn presence(&mut self) -> ChannelPresence<'_> {
+        ChannelPresence::new(self.membership, self.tracks, self.held.is_some())
     }
 
     /// A handle to answer the message being handled later, from anywhere; return

@@ -11,6 +11,8 @@ use smol_str::SmolStr;
 use vaxel_websocket::Frame;
 
 use crate::channel::membership::Membership;
+use crate::channel::presence::{self, Tracks};
+use crate::channel::resume::Asked;
 use crate::refusal::Refusal;
 use crate::socket::command::{Command, Ending};
 
@@ -18,6 +20,8 @@ use crate::socket::command::{Command, Ending};
 pub(crate) struct Lifeline {
     membership: Arc<Membership>,
     phase: Phase,
+    /// Taken out after the client has been told of the end.
+    tracks: Tracks,
 }
 
 enum Phase {
@@ -37,6 +41,7 @@ impl Lifeline {
         Self {
             membership,
             phase: Phase::Joining(reference),
+            tracks: Tracks::default(),
         }
     }
 
@@ -44,22 +49,50 @@ impl Lifeline {
         &self.membership
     }
 
+    /// What a channel needs for its context.
+    pub(crate) fn parts(&mut self) -> (&Arc<Membership>, &mut Tracks) {
+        (&self.membership, &mut self.tracks)
+    }
+
     /// Answers the join with `ok`, then sends what `join` has pushed. One command carries both
     /// the reply and the subscription, so no broadcast comes in front of the reply.
-    pub(crate) fn accept(&mut self, response: Option<Box<RawValue>>, held: Vec<Frame>) {
+    ///
+    /// A client of a topic that keeps a history is told where it is, and sent what it missed,
+    /// before anything newer can come.
+    pub(crate) fn accept(
+        &mut self,
+        response: Option<Box<RawValue>>,
+        held: Vec<Frame>,
+        resume: Option<Asked>,
+    ) {
         let Phase::Joining(reference) = std::mem::replace(&mut self.phase, Phase::Joined) else {
             unreachable!("a join is answered once");
         };
         let response = response.as_deref().map_or("{}", RawValue::get);
         let reply = self
             .membership
-            .reply_frame(reference.as_deref(), "ok", response);
-        let membership = self.membership.clone();
-        self.membership
-            .link
-            .command(Command::Joined { membership, reply });
+            .reply_json(reference.as_deref(), "ok", response);
+        let membership = &self.membership;
+        let joined = Command::Joined {
+            membership: membership.clone(),
+            reply,
+        };
+        match resume {
+            None => membership.link.command(joined),
+            Some(asked) => {
+                let pubsub = membership.link.endpoint.pubsub();
+                let topic = membership.topic.shared();
+                pubsub.resume(topic, asked.offset, |now, missed| {
+                    membership.link.command(joined);
+                    asked.answer(membership, now, missed);
+                });
+            }
+        }
         for frame in held {
             self.membership.link.send(frame);
+        }
+        if self.tracks.owe_state() {
+            presence::push_state(&self.membership);
         }
     }
 
@@ -78,7 +111,7 @@ impl Lifeline {
     }
 
     fn end(&self, ending: Ending, reference: Option<&str>, response: &str) {
-        let reply = self.membership.reply_frame(reference, "error", response);
+        let reply = self.membership.reply_json(reference, "error", response);
         self.ended(ending, reply);
     }
 

@@ -7,18 +7,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use smol_str::SmolStr;
+use vaxel_actor::Recipient;
 use vaxel_net::ConnectionId;
-use vaxel_pubsub::Origin;
+use vaxel_pubsub::{Broadcast, Content, Origin};
 use vaxel_websocket::Frame;
 
 use crate::assigns::Assigns;
 use crate::channel::flight::Flight;
 use crate::endpoint::Endpoint;
 use crate::payload::Payload;
-use crate::serializer::{Body, Outgoing};
-use crate::socket::command::Command;
+use crate::poll::{self, POLL_SHARD};
+use crate::serializer::{Binary, Body, Given, Outgoing};
+use crate::socket::command::{self, Command};
 use crate::topic::Topic;
 use crate::vsn::Version;
 
@@ -27,35 +28,66 @@ pub(crate) struct Link {
     pub(crate) endpoint: Endpoint,
     pub(crate) assigns: Assigns,
     pub(crate) flight: Flight,
-    pub(crate) connection: ConnectionId,
-    pub(crate) shard: u16,
+    pub(crate) address: Address,
     pub(crate) version: Version,
 }
 
+/// Where a client's session lives.
+#[derive(Clone)]
+pub(crate) enum Address {
+    Shard {
+        connection: ConnectionId,
+        shard: u16,
+    },
+    /// The actor of a long-poll session. Behind a pointer, since most clients have a shard.
+    Poll(Box<Recipient<Command>>),
+}
+
 impl Link {
-    /// Gives a command to the connection's shard. A shard that has ended needs none.
+    /// Gives a command to where the session lives. If that has ended, it needs none.
     pub(crate) fn command(&self, command: Command) {
-        self.endpoint.command(usize::from(self.shard), command);
+        match &self.address {
+            Address::Shard { shard, .. } => {
+                self.endpoint.command(usize::from(*shard), command);
+            }
+            Address::Poll(session) => poll::command(session, command),
+        }
     }
 
     pub(crate) fn send(&self, frame: Frame) {
-        self.command(Command::Send {
-            connection: self.connection,
-            frame,
-        });
+        match &self.address {
+            Address::Shard { shard, connection } => {
+                let connection = *connection;
+                let command = Command::Send { connection, frame };
+                self.endpoint.command(usize::from(*shard), command);
+            }
+            Address::Poll(session) => poll::command(session, Command::Push(frame)),
+        }
     }
 
     /// Owns a payload of `bytes` in flight.
-    pub(crate) fn payload(self: &Arc<Self>, json: &RawValue) -> Payload {
-        let bytes = u32::try_from(json.get().len()).unwrap_or(u32::MAX);
+    pub(crate) fn payload(self: &Arc<Self>, given: Given<'_>) -> Payload {
+        let bytes = u32::try_from(given.len()).unwrap_or(u32::MAX);
         self.flight.take(bytes);
         Payload::new(
-            json.to_owned(),
+            given.to_content(),
             Some(Permit {
                 link: self.clone(),
                 bytes,
             }),
         )
+    }
+
+    /// Encodes bytes for this client; none when it cannot take them, which is counted.
+    fn binary(&self, message: &Binary<'_>, payload: &[u8]) -> Option<Frame> {
+        let frame = match (self.version, &self.address) {
+            (Version::V2, Address::Shard { .. }) => message.encode(payload),
+            _ => None,
+        };
+        if frame.is_none() {
+            self.endpoint.binary_undeliverable();
+        }
+        frame
     }
 }
 
@@ -84,6 +116,8 @@ pub struct Membership {
     pub(crate) join_ref: Option<SmolStr>,
     /// Distinguishes the joins of one shard.
     pub(crate) number: u32,
+    /// Whether some broadcasts go through the channel.
+    pub(crate) intercepts: bool,
 }
 
 impl Membership {
@@ -92,12 +126,14 @@ impl Membership {
         topic: Topic,
         join_ref: Option<SmolStr>,
         number: u32,
+        intercepts: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             link,
             topic,
             join_ref,
             number,
+            intercepts,
         })
     }
 
@@ -106,24 +142,72 @@ impl Membership {
     }
 
     pub(crate) fn origin(&self) -> Origin {
+        let shard = match &self.link.address {
+            Address::Shard { shard, .. } => u32::from(*shard),
+            Address::Poll(_) => POLL_SHARD,
+        };
         Origin {
-            shard: u32::from(self.link.shard),
+            shard,
             subscriber: self.number,
         }
     }
 
-    pub(crate) fn push_frame(&self, event: &str, payload: &str) -> Frame {
-        let message = Outgoing {
-            join_ref: self.join_ref(),
-            reference: None,
-            topic: &self.topic,
-            event,
-            payload: Body::Json(payload),
+    /// A push; none when this client cannot take bytes.
+    pub(crate) fn push_frame(&self, event: &str, payload: &Content) -> Option<Frame> {
+        let (join_ref, topic) = (self.join_ref(), &*self.topic);
+        let json = match payload {
+            Content::Json(json) => json.get(),
+            Content::Bytes(bytes) => {
+                let message = Binary::Push {
+                    join_ref,
+                    topic,
+                    event,
+                };
+                return self.link.binary(&message, bytes);
+            }
         };
-        message.encode(self.link.version)
+        let message = Outgoing {
+            join_ref,
+            reference: None,
+            topic,
+            event,
+            payload: Body::Json(json),
+        };
+        Some(message.encode(self.link.version))
     }
 
+    /// A broadcast for this client alone; none when it cannot take bytes.
+    pub(crate) fn broadcast_frame(&self, broadcast: &Broadcast) -> Option<Frame> {
+        let is_bytes = broadcast.bytes().is_some();
+        if is_bytes && matches!(self.link.address, Address::Poll(_)) {
+            return None;
+        }
+        command::encode(broadcast, self.link.version)
+    }
+
+    /// A reply of the application; none when this client cannot take bytes.
     pub(crate) fn reply_frame(
+        &self,
+        reference: Option<&str>,
+        status: &str,
+        response: &Content,
+    ) -> Option<Frame> {
+        match response {
+            Content::Json(json) => Some(self.reply_json(reference, status, json.get())),
+            Content::Bytes(bytes) => {
+                let message = Binary::Reply {
+                    join_ref: self.join_ref(),
+                    reference,
+                    topic: &self.topic,
+                    status,
+                };
+                self.link.binary(&message, bytes)
+            }
+        }
+    }
+
+    /// A reply that is JSON.
+    pub(crate) fn reply_json(
         &self,
         reference: Option<&str>,
         status: &str,

@@ -11,8 +11,10 @@ use crate::channel::context::ChannelContext;
 use crate::channel::inbox::{Inbound, Info};
 use crate::channel::lifeline::Lifeline;
 use crate::channel::membership::Membership;
+use crate::channel::resume::Asked;
 use crate::channel::{Channel, HandleInfo};
 use crate::payload::Payload;
+use crate::rate::Gate;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 
@@ -26,6 +28,7 @@ pub struct ChannelActor<C> {
     // Dropped first, so that the client hears of the end after the channel's own drop has run.
     channel: C,
     lifeline: Lifeline,
+    gate: Gate,
 }
 
 /// A join on its way to its actor.
@@ -54,27 +57,41 @@ impl JoinRequest {
 impl<C: Channel> ChannelActor<C> {
     /// Splits into the channel and the context it is called with.
     fn parts<'a>(&'a mut self, cx: &'a mut Context<Self>) -> (&'a mut C, ChannelContext<'a, C>) {
-        let membership = self.lifeline.membership();
-        (&mut self.channel, ChannelContext::new(membership, cx))
+        let (membership, tracks) = self.lifeline.parts();
+        (
+            &mut self.channel,
+            ChannelContext::new(membership, tracks, cx),
+        )
+    }
+
+    /// Whether an event comes too early, and by how much.
+    fn pass(&mut self, event: &str, cx: &Context<Self>) -> Result<(), Duration> {
+        if C::RATES.is_empty() {
+            return Ok(());
+        }
+        let passed = self.gate.pass(C::RATES, event, cx.system().now());
+        if passed.is_err() {
+            self.lifeline.membership().link.endpoint.rate_limited();
+        }
+        passed
     }
 
     fn leave(&self, reference: Option<SmolStr>, cx: &mut Context<Self>) {
-        self.answer(reference, "ok", "{}");
+        if let Some(reference) = reference {
+            let membership = self.lifeline.membership();
+            let reply = membership.reply_json(Some(&reference), "ok", "{}");
+            membership.link.send(reply);
+        }
         cx.stop_with(ExitReason::shutdown_with("left"));
     }
 
-    fn answer(&self, reference: Option<SmolStr>, status: &str, response: &str) {
-        let membership = self.lifeline.membership();
-        if let Some(reference) = reference {
-            membership
-                .link
-                .send(membership.reply_frame(Some(&reference), status, response));
-        }
-    }
-
     fn reply(&self, reference: Option<SmolStr>, reply: Reply, cx: &mut Context<Self>) {
-        if let Some(answer) = reply.answer {
-            self.answer(reference, &answer.status, answer.response.get());
+        if let (Some(answer), Some(reference)) = (reply.answer, reference) {
+            let membership = self.lifeline.membership();
+            let (status, response) = (&answer.status, &answer.response);
+            if let Some(frame) = membership.reply_frame(Some(&reference), status, response) {
+                membership.link.send(frame);
+            }
         }
         if reply.stops {
             cx.stop();
@@ -99,19 +116,21 @@ impl<C: Channel> Actor for ChannelActor<C> {
         let mut held = Vec::new();
         let outcome = match params.parse() {
             Ok(params) => {
-                let membership = lifeline.membership();
-                let mut cx = ChannelContext::joining(membership, cx, &mut held);
+                let (membership, tracks) = lifeline.parts();
+                let mut cx = ChannelContext::joining(membership, tracks, cx, &mut held);
                 C::join(&membership.topic, params, &mut cx).await
             }
             Err(error) => Err(Refusal::from(error)),
         };
+        let resume = C::RESUME.map(|_| Asked::parse(params.json()));
         drop(params);
         match outcome {
             Ok(joined) => {
-                lifeline.accept(joined.response, held);
+                lifeline.accept(joined.response, held, resume);
                 Ok(Self {
                     channel: joined.channel,
                     lifeline,
+                    gate: Gate::default(),
                 })
             }
             Err(refusal) => {
@@ -143,13 +162,21 @@ async fn replace(predecessor: &AnyRef) {
 
 impl<C: Channel> Handler<Inbound> for ChannelActor<C> {
     async fn handle(&mut self, message: Inbound, cx: &mut Context<Self>) {
-        let Inbound {
-            event,
-            reference,
-            payload,
-        } = message;
+        let (event, reference, payload) = match message {
+            Inbound::Event {
+                event,
+                reference,
+                payload,
+            } => (event, reference, payload),
+            Inbound::Out(broadcast) => {
+                let (channel, mut channel_cx) = self.parts(cx);
+                return channel.handle_out(broadcast, &mut channel_cx).await;
+            }
+        };
         if event == "phx_leave" {
             self.leave(reference, cx);
+        } else if let Err(early) = self.pass(&event, cx) {
+            self.reply(reference, Refusal::rate_limited(early).into(), cx);
         } else {
             let (channel, mut channel_cx) = self.parts(cx);
             channel_cx.set_reference(reference.as_ref());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use smol_str::SmolStr;
 use vaxel_actor::{ActorRef, SendError};
+use vaxel_pubsub::Content;
 
 use crate::channel::inbox::Info;
 use crate::channel::membership::Membership;
@@ -110,10 +111,20 @@ impl ReplyRef {
     /// As [`ok`](Self::ok).
     #[track_caller]
     pub fn status<T: Serialize>(self, status: &str, response: T) {
-        let response = to_json(&response);
+        self.content(status, to_json(&response).into());
+    }
+
+    /// Answers with bytes, sent as a binary message; see [`Reply::bytes`](crate::Reply::bytes).
+    pub fn bytes(self, status: &str, bytes: impl Into<Box<[u8]>>) {
+        self.content(status, Content::Bytes(bytes.into()));
+    }
+
+    fn content(self, status: &str, response: Content) {
         let membership = &self.membership;
-        let frame = membership.reply_frame(Some(&self.reference), status, response.get());
-        membership.link.send(frame);
+        let frame = membership.reply_frame(Some(&self.reference), status, &response);
+        if let Some(frame) = frame {
+            membership.link.send(frame);
+        }
     }
 }
 

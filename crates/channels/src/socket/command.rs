@@ -4,15 +4,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use vaxel_actor::Recipient;
-use vaxel_net::ConnectionId;
-use vaxel_pubsub::Broadcast;
+use vaxel_net::{ConnectionId, OutboxPolicy};
+use vaxel_pubsub::{Broadcast, Content, Offset};
 use vaxel_websocket::Frame;
 
 use crate::assigns::Assigns;
 use crate::channel::membership::Membership;
 use crate::endpoint::Probed;
 use crate::refusal::Refusal;
-use crate::serializer::{Body, Outgoing};
+use crate::serializer::{Binary, Body, Outgoing};
 use crate::socket::connect::Pending;
 use crate::vsn::Version;
 
@@ -23,6 +23,8 @@ pub enum Command {
         connection: ConnectionId,
         frame: Frame,
     },
+    /// A frame for the client of a long-poll session.
+    Push(Frame),
     /// A join was accepted: reply and subscribe, in this order.
     Joined {
         membership: Arc<Membership>,
@@ -64,15 +66,17 @@ pub enum Ending {
 /// A broadcast with the frames for those who listen, built at most once each.
 pub struct Encoded {
     pub(crate) broadcast: Broadcast,
-    v1: OnceLock<Frame>,
-    v2: OnceLock<Frame>,
+    pub(crate) policy: OutboxPolicy,
+    v1: OnceLock<Option<Frame>>,
+    v2: OnceLock<Option<Frame>>,
 }
 
 impl Encoded {
     /// Builds the frame that almost every client takes; the other one waits until it is asked for.
-    pub(crate) fn new(broadcast: &Broadcast) -> Arc<Self> {
+    pub(crate) fn new(broadcast: &Broadcast, policy: OutboxPolicy) -> Arc<Self> {
         let encoded = Self {
             broadcast: broadcast.clone(),
+            policy,
             v1: OnceLock::new(),
             v2: OnceLock::new(),
         };
@@ -80,22 +84,45 @@ impl Encoded {
         Arc::new(encoded)
     }
 
-    pub(crate) fn frame(&self, version: Version) -> &Frame {
+    /// The frame for clients of a version; none when they cannot take bytes.
+    pub(crate) fn frame(&self, version: Version) -> Option<&Frame> {
         let cell = match version {
             Version::V1 => &self.v1,
             Version::V2 => &self.v2,
         };
-        cell.get_or_init(|| {
-            let message = Outgoing {
-                join_ref: None,
-                reference: None,
-                topic: self.broadcast.topic(),
-                event: self.broadcast.event(),
-                payload: Body::Json(self.broadcast.payload().get()),
-            };
-            message.encode(version).with_twin()
-        })
+        cell.get_or_init(|| encode(&self.broadcast, version).map(Frame::with_twin))
+            .as_ref()
     }
+}
+
+/// The frame of a broadcast, for clients of a version that can take it.
+pub(crate) fn encode(broadcast: &Broadcast, version: Version) -> Option<Frame> {
+    let (topic, event) = (broadcast.topic(), broadcast.event());
+    let json = match (broadcast.content(), version) {
+        (Content::Json(json), _) => json.get(),
+        (Content::Bytes(bytes), Version::V2) => {
+            return Binary::Broadcast { topic, event }.encode(bytes);
+        }
+        (Content::Bytes(_), Version::V1) => return None,
+    };
+    let numbered = broadcast
+        .offset()
+        .and_then(|offset| with_offset(json, offset));
+    let message = Outgoing {
+        join_ref: None,
+        reference: None,
+        topic,
+        event,
+        payload: Body::Json(numbered.as_deref().unwrap_or(json)),
+    };
+    Some(message.encode(version))
+}
+
+/// An object with its offset as last member; none when the payload is no object.
+fn with_offset(json: &str, offset: Offset) -> Option<String> {
+    let open = json.strip_suffix('}')?.trim_end();
+    let comma = if open.len() > 1 { "," } else { "" };
+    Some(format!(r#"{open}{comma}"vx_offset":"{offset}"}}"#))
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use vaxel_net::{ConnectionId, UpgradeRequest};
 use crate::assigns::Assigns;
 use crate::endpoint::Endpoint;
 use crate::refusal::Refusal;
-use crate::socket::Connect;
 use crate::socket::command::Command;
+use crate::socket::subprotocol::Offer;
+use crate::socket::{Connect, Socket};
 use crate::vsn::Version;
 
 /// What a connect hook decides about.
@@ -24,10 +25,21 @@ pub struct ConnectRequest {
     pub headers: HeaderMap,
     /// Who asks. Behind a proxy, the proxy.
     pub peer: SocketAddr,
+    /// The token that the client was given as `authToken`, where the socket
+    /// [reads it](crate::Socket::auth_token).
+    pub auth_token: Option<String>,
+    /// The session of the request's cookie, where the socket [reads it](crate::Socket::session)
+    /// and the param `_csrf_token` was made for it.
+    pub session: Option<crate::sessions::Session>,
 }
 
 impl ConnectRequest {
-    pub(crate) fn new(params: Map<String, Value>, request: &UpgradeRequest<'_>) -> Self {
+    pub(crate) fn upgrade(
+        socket: &Socket,
+        params: Map<String, Value>,
+        request: &UpgradeRequest<'_>,
+        offer: Offer,
+    ) -> Self {
         let headers = request.headers().filter_map(|(name, value)| {
             let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
             Some((name, HeaderValue::from_bytes(value).ok()?))
@@ -37,10 +49,26 @@ impl ConnectRequest {
         for (name, value) in headers {
             map.append(name, value);
         }
+        Self::new(socket, params, map, request.peer(), offer.token)
+    }
+
+    /// The session is shown only to a request that proves to come from a page of its own.
+    pub(crate) fn new(
+        socket: &Socket,
+        params: Map<String, Value>,
+        headers: HeaderMap,
+        peer: SocketAddr,
+        token: Option<String>,
+    ) -> Self {
+        let csrf = params.get("_csrf_token").and_then(Value::as_str);
+        let session = socket.session.as_ref().zip(csrf);
+        let session = session.and_then(|(sessions, csrf)| sessions.verified(&headers, csrf));
         Self {
+            auth_token: token.filter(|_| socket.reads_auth_token),
+            session,
             params,
-            headers: map,
-            peer: request.peer(),
+            headers,
+            peer,
         }
     }
 
@@ -56,6 +84,24 @@ pub struct Pending {
     pub(crate) connection: ConnectionId,
     pub(crate) mount: u16,
     pub(crate) version: Version,
+    /// Whether the answer names the subprotocol that was offered.
+    pub(crate) has_subprotocol: bool,
+    pub(crate) takes_hints: bool,
+}
+
+/// The version that a request asks for, unless the rules of the socket refuse it.
+pub(crate) fn version(
+    socket: &Socket,
+    params: &Map<String, Value>,
+    origin: Option<&str>,
+    host: Option<&str>,
+) -> Option<Version> {
+    let version = match params.get("vsn") {
+        None => Version::select(None),
+        Some(Value::String(vsn)) => Version::select(Some(vsn)),
+        Some(_) => None,
+    };
+    version.filter(|_| socket.origins.allow(origin, host))
 }
 
 /// Runs a hook on the actor plane and tells the shard the outcome, whatever happens to the hook.

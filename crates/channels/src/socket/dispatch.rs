@@ -1,4 +1,4 @@
-//! What a shard does with a client's message.
+//! What a shard, or a long-poll session, does with a client's message.
 //!
 //! The rules are those of Phoenix's socket: heartbeats, joins beyond the limit, topics without a
 //! route or a channel, and messages for a join that has been replaced are dealt with here; the
@@ -6,19 +6,16 @@
 //! joining, its mailbox is full, or too much of the connection is in flight, nothing has happened
 //! yet and the connection pauses: the message is dispatched again later.
 
-use serde_json::value::RawValue;
 use smol_str::SmolStr;
 use vaxel_actor::SendError;
-use vaxel_net::{Connection, ConnectionId, Flow};
-use vaxel_websocket::{CloseCode, Frame};
+use vaxel_websocket::Frame;
 
 use crate::channel::inbox::Inbound;
-use crate::counters::ShardCounters;
-use crate::endpoint::Endpoint;
 use crate::serializer::{Incoming, Outgoing};
 use crate::socket::Socket;
-use crate::socket::protocol::Local;
+use crate::socket::home::Home;
 use crate::socket::session::{ChannelEntry, Phase, Session, Wait};
+use crate::vsn::Version;
 
 const UNMATCHED: &str = r#"{"reason":"unmatched topic"}"#;
 
@@ -26,72 +23,75 @@ const UNMATCHED: &str = r#"{"reason":"unmatched topic"}"#;
 const REF_BYTES_MAX: usize = 255;
 
 /// One message on its way to where it belongs.
-pub(super) struct Dispatch<'a> {
-    pub(super) endpoint: &'a Endpoint,
+pub(crate) struct Dispatch<'a, H> {
     pub(super) socket: &'a Socket,
-    pub(super) local: &'a mut Local,
+    pub(super) home: &'a mut H,
     pub(super) session: &'a mut Session,
-    pub(super) connection: ConnectionId,
-    pub(super) shard: usize,
     pub(super) message: Incoming<'a>,
 }
 
 /// What comes of a message.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// Nothing to send, or not now.
     Done,
     /// The shard answers by itself.
     Answer(Frame),
     /// The message could not be taken yet.
     Pause(Wait),
+    /// It is no message; the client's connection ends.
+    Malformed,
 }
 
-/// Reads a frame and dispatches its message.
-pub(super) fn text(
-    endpoint: &Endpoint,
+/// One message as it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Raw<'a> {
+    Text(&'a str),
+    Binary(&'a [u8]),
+}
+
+impl<'a> Raw<'a> {
+    /// None when it is no message, or has refs that would not fit a binary frame.
+    fn parse(self, version: Version) -> Option<Incoming<'a>> {
+        match (self, version) {
+            (Raw::Text(text), version) => {
+                Incoming::parse(version, text).ok().filter(has_short_refs)
+            }
+            (Raw::Binary(frame), Version::V2) => Incoming::parse_binary(frame),
+            (Raw::Binary(_), Version::V1) => None,
+        }
+    }
+}
+
+/// Reads a message and takes it, unless it has to wait: then nothing has happened yet.
+pub(crate) fn take<H: Home>(
     socket: &Socket,
-    local: &mut Local,
-    connection: &mut Connection<'_, Box<Session>>,
-    text: &str,
-) -> Flow {
-    let (id, shard) = (connection.id(), connection.shard());
-    let counters = endpoint.shard_counters(shard);
-    let Some(session) = connection.session() else {
-        return Flow::Continue;
-    };
-    if session.must_wait(&socket.limits) {
-        return Flow::Pause;
+    home: &mut H,
+    session: &mut Session,
+    raw: Raw<'_>,
+) -> Outcome {
+    if let Some(wait) = session.must_wait(&socket.limits) {
+        return Outcome::Pause(wait);
     }
     let has_waited = session.wait.take().is_some();
-    let message = match Incoming::parse(session.version, text) {
-        Ok(message) if has_short_refs(&message) => message,
-        _ => {
-            counters.malformed.add(1);
-            return Flow::Close(CloseCode::INTERNAL_ERROR, "malformed message".into());
-        }
+    let Some(message) = raw.parse(session.version) else {
+        home.add(|counters| &counters.malformed, 1);
+        return Outcome::Malformed;
     };
     let dispatch = Dispatch {
-        endpoint,
         socket,
-        local,
+        home,
         session,
-        connection: id,
-        shard,
         message,
     };
-    match dispatch.run() {
-        Outcome::Done => {}
-        Outcome::Answer(frame) => _ = connection.send(&frame),
+    let outcome = dispatch.run();
+    match &outcome {
         Outcome::Pause(wait) => {
-            counters.pauses.add(u64::from(!has_waited));
-            if let Some(session) = connection.session() {
-                session.wait = Some(wait);
-            }
-            return Flow::Pause;
+            home.add(|counters| &counters.pauses, u64::from(!has_waited));
+            session.wait = Some(*wait);
         }
+        _ => home.add(|counters| &counters.messages, 1),
     }
-    counters.messages.add(1);
-    Flow::Continue
+    outcome
 }
 
 fn has_short_refs(message: &Incoming<'_>) -> bool {
@@ -104,11 +104,11 @@ fn has_short_refs(message: &Incoming<'_>) -> bool {
         })
 }
 
-impl Dispatch<'_> {
+impl<H: Home> Dispatch<'_, H> {
     fn run(mut self) -> Outcome {
         if self.message.topic == "phoenix" && self.message.event == "heartbeat" {
-            self.counters().heartbeats.add(1);
-            return self.answer(None, "ok", "{}");
+            self.home.add(|counters| &counters.heartbeats, 1);
+            return self.heartbeat();
         }
         let position = self.session.position(&self.message.topic);
         match (&*self.message.event, position) {
@@ -119,17 +119,30 @@ impl Dispatch<'_> {
         }
     }
 
+    fn heartbeat(&self) -> Outcome {
+        if !self.session.takes_hints {
+            return self.answer(None, "ok", "{}");
+        }
+        let per_second = self.socket.limits.rejoins_per_second;
+        let jitter_ms = self.home.endpoint().reconnect_jitter_ms(per_second);
+        self.answer(
+            None,
+            "ok",
+            &format!(r#"{{"reconnect_jitter_ms":{jitter_ms}}}"#),
+        )
+    }
+
     /// Hands the message to its channel.
     fn forward(&mut self, position: usize) -> Outcome {
         let entry = &self.session.channels[position];
         if self.is_stale(entry) {
-            self.counters().stale.add(1);
+            self.home.add(|counters| &counters.stale, 1);
             return Outcome::Done;
         }
         if let Some(wait) = self.wait(Some(entry)) {
             return Outcome::Pause(wait);
         }
-        let inbound = Inbound {
+        let inbound = Inbound::Event {
             event: SmolStr::new(&self.message.event),
             reference: self.message.reference.as_deref().map(SmolStr::new),
             payload: entry.membership.link.payload(self.message.payload),
@@ -164,7 +177,7 @@ impl Dispatch<'_> {
     }
 
     pub(super) fn unmatched(&self) -> Outcome {
-        self.counters().unmatched.add(1);
+        self.home.add(|counters| &counters.unmatched, 1);
         self.answer(None, "error", UNMATCHED)
     }
 
@@ -174,13 +187,5 @@ impl Dispatch<'_> {
         } = &self.message;
         let reply = Outgoing::reply(join_ref, reference.as_deref(), topic, status, response);
         Outcome::Answer(reply.encode(self.session.version))
-    }
-
-    pub(super) fn counters(&self) -> &ShardCounters {
-        self.endpoint.shard_counters(self.shard)
-    }
-
-    pub(super) fn payload(&self) -> &RawValue {
-        self.message.payload
     }
 }

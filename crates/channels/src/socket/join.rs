@@ -1,4 +1,4 @@
-//! Joins, as the shard sees them.
+//! Joins, as a shard or a long-poll session sees them.
 
 use std::sync::Arc;
 
@@ -7,17 +7,18 @@ use smol_str::SmolStr;
 use crate::channel::membership::Membership;
 use crate::channel::process::JoinRequest;
 use crate::socket::dispatch::{Dispatch, Outcome};
+use crate::socket::home::{self, Home};
 use crate::socket::session::{ChannelEntry, Phase, Previous};
 use crate::topic::Topic;
 
-impl Dispatch<'_> {
+impl<H: Home> Dispatch<'_, H> {
     /// Starts a channel. Its actor runs the application's `join` and reports the outcome.
     pub(super) fn join(&mut self, position: Option<usize>) -> Outcome {
         let Some((kind, prefix)) = self.socket.route(&self.message.topic) else {
             return self.unmatched();
         };
         if let Some(reason) = self.refusal(position) {
-            self.counters().joins_refused.add(1);
+            self.home.add(|counters| &counters.joins_refused, 1);
             return self.answer(self.message.join_ref.as_deref(), "error", reason);
         }
         let present = position.map(|position| &self.session.channels[position]);
@@ -25,14 +26,14 @@ impl Dispatch<'_> {
             return Outcome::Pause(wait);
         }
         let predecessor = position.map(|position| self.retire(position));
-        let membership = self.new_membership(prefix);
+        let membership = self.new_membership(prefix, !kind.intercepts().is_empty());
         let request = JoinRequest::new(
             membership.clone(),
             self.message.reference.as_deref().map(SmolStr::new),
-            membership.link.payload(self.payload()),
+            membership.link.payload(self.message.payload),
             predecessor.as_ref().map(|old| old.inbox.erase()),
         );
-        let inbox = kind.spawn(self.endpoint.system(), request);
+        let inbox = kind.spawn(self.home.endpoint().system(), request);
         let previous = predecessor.map(Previous::of);
         let phase = Phase::Joining;
         self.session.channels.push(ChannelEntry {
@@ -59,25 +60,18 @@ impl Dispatch<'_> {
     /// Takes out the channel that a second join replaces. It gets no broadcasts from now on.
     fn retire(&mut self, position: usize) -> ChannelEntry {
         let mut old = self.session.channels.swap_remove(position);
-        if let Some(seat) = old.seat.take() {
-            self.local.leave(self.session.version, seat);
-            self.counters().channels.subtract(1);
-        }
+        home::vacate(self.home, self.session.version, &mut old);
         old
     }
 
-    fn new_membership(&mut self, prefix: usize) -> Arc<Membership> {
-        let link = self
-            .session
-            .link(self.endpoint, self.connection, self.shard);
-        let name = self.local.intern(self.session.version, &self.message.topic);
+    fn new_membership(&mut self, prefix: usize, intercepts: bool) -> Arc<Membership> {
+        let link = self.session.link(self.home);
+        let name = self.home.intern(self.session.version, &self.message.topic);
         let join_ref = self.message.join_ref.as_deref().map(SmolStr::new);
-        Membership::new(
-            link,
-            Topic::new(name, prefix),
-            join_ref,
-            self.local.next_number(),
-        )
+        let number = self.home.next_number();
+        self.home.listen(&name, number);
+        let topic = Topic::new(name, prefix);
+        Membership::new(link, topic, join_ref, number, intercepts)
     }
 }
 

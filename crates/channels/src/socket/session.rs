@@ -1,28 +1,32 @@
-//! What a shard keeps about a connection.
+//! What a shard keeps about a connection, and a long-poll session about its client.
 
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 use vaxel_actor::Recipient;
-use vaxel_net::ConnectionId;
 use vaxel_pubsub::Seat;
 
 use crate::assigns::Assigns;
 use crate::channel::flight::Flight;
 use crate::channel::inbox::Inbound;
-use crate::channel::membership::{Link, Membership};
+use crate::channel::membership::{Address, Link, Membership};
 use crate::endpoint::Endpoint;
 use crate::limits::Limits;
+use crate::socket::home::Home;
 use crate::vsn::Version;
 
 /// What a shard keeps about a connection, behind one pointer.
 pub struct Session {
     pub(crate) mount: u16,
     pub(crate) version: Version,
+    /// Whether the client knows what to do with hints in the answers to its heartbeats.
+    pub(crate) takes_hints: bool,
     /// What the message that the connection offers again and again waits for.
     pub(crate) wait: Option<Wait>,
     /// Made at the first join, and kept with what the connect hook has assigned.
     link: Option<Arc<Link>>,
+    /// Its place among the connections of its socket id.
+    pub(crate) id_seat: Option<Seat>,
     pub(crate) channels: SmallVec<[ChannelEntry; 1]>,
 }
 
@@ -72,8 +76,10 @@ impl Session {
         Box::new(Self {
             mount,
             version,
+            takes_hints: false,
             wait: None,
             link: None,
+            id_seat: None,
             channels: SmallVec::new(),
         })
     }
@@ -83,41 +89,28 @@ impl Session {
         &mut self,
         endpoint: &Endpoint,
         assigns: Assigns,
-        connection: ConnectionId,
-        shard: usize,
+        address: impl FnOnce() -> Address,
     ) {
         if !assigns.is_empty() {
-            self.link = Some(self.new_link(endpoint, assigns, connection, shard));
+            self.link = Some(self.new_link(endpoint, assigns, address()));
         }
     }
 
     /// What the connection's channels share.
-    pub(crate) fn link(
-        &mut self,
-        endpoint: &Endpoint,
-        connection: ConnectionId,
-        shard: usize,
-    ) -> Arc<Link> {
+    pub(crate) fn link(&mut self, home: &impl Home) -> Arc<Link> {
         if let Some(link) = &self.link {
             return link.clone();
         }
-        let link = self.new_link(endpoint, Assigns::default(), connection, shard);
+        let link = self.new_link(home.endpoint(), Assigns::default(), home.address());
         self.link.insert(link).clone()
     }
 
-    fn new_link(
-        &self,
-        endpoint: &Endpoint,
-        assigns: Assigns,
-        connection: ConnectionId,
-        shard: usize,
-    ) -> Arc<Link> {
+    fn new_link(&self, endpoint: &Endpoint, assigns: Assigns, address: Address) -> Arc<Link> {
         Arc::new(Link {
             endpoint: endpoint.clone(),
             assigns,
             flight: Flight::default(),
-            connection,
-            shard: u16::try_from(shard).expect("fewer than 65,536 shards"),
+            address,
             version: self.version,
         })
     }
@@ -132,14 +125,15 @@ impl Session {
 
     /// Whether the message that could not be taken cannot be taken still, as far as that can be
     /// told without reading it: it may be long, and it is offered every millisecond.
-    pub(crate) fn must_wait(&self, limits: &Limits) -> bool {
-        match self.wait {
-            Some(Wait::Flight) => self.is_full(limits),
-            Some(Wait::Join(number)) => self
+    pub(crate) fn must_wait(&self, limits: &Limits) -> Option<Wait> {
+        let still = match self.wait? {
+            Wait::Flight => self.is_full(limits),
+            Wait::Join(number) => self
                 .position_of(number)
                 .is_some_and(|position| self.channels[position].phase == Phase::Joining),
-            Some(Wait::Mailbox) | None => false,
-        }
+            Wait::Mailbox => false,
+        };
+        self.wait.filter(|_| still)
     }
 
     pub(crate) fn position(&self, topic: &str) -> Option<usize> {

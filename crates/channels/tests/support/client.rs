@@ -21,6 +21,7 @@ pub(crate) struct Client {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Received {
     Text(String),
+    Binary(Vec<u8>),
     Closed(Option<u16>),
 }
 
@@ -102,6 +103,7 @@ impl Client {
                 .expect("valid frames");
             let received = match decoded.message {
                 Some(Message::Text(text)) => Some(Received::Text(text.into_owned())),
+                Some(Message::Binary(bytes)) => Some(Received::Binary(bytes.to_vec())),
                 Some(Message::Close(close)) => {
                     Some(Received::Closed(close.map(|frame| frame.code.0)))
                 }
@@ -123,8 +125,18 @@ impl Client {
     pub(crate) fn next(&mut self, what: &str) -> Value {
         match self.receive(what) {
             Received::Text(text) => serde_json::from_str(&text).expect("messages are JSON"),
+            Received::Binary(bytes) => panic!("{bytes:?} instead of {what}"),
             Received::Closed(code) => panic!("closed with {code:?} before {what}"),
         }
+    }
+
+    /// The next message is binary and exactly this one.
+    #[track_caller]
+    pub(crate) fn expect_binary(&mut self, message: &[u8]) {
+        assert_eq!(
+            self.receive("a binary message"),
+            Received::Binary(message.to_vec())
+        );
     }
 
     /// The next message is exactly this one.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use vaxel_actor::System;
-use vaxel_channels::{ChannelsNet, ChannelsProtocol, Endpoint, Socket};
+use vaxel_channels::{ChannelsNet, ChannelsProtocol, Endpoint, PresenceConfig, Socket};
 use vaxel_net::NetConfig;
 
 pub(crate) use client::Client;
@@ -32,6 +32,18 @@ impl TestServer {
 
     /// Two workers, two shards, any free port.
     pub(crate) fn mount(sockets: impl IntoIterator<Item = (String, Socket)>) -> Self {
+        Self::build(sockets, PresenceConfig::new())
+    }
+
+    /// One socket at `/socket`, and presence of one's own.
+    pub(crate) fn with_presence(socket: Socket, presence: PresenceConfig) -> Self {
+        Self::build([("/socket".to_owned(), socket)], presence)
+    }
+
+    fn build(
+        sockets: impl IntoIterator<Item = (String, Socket)>,
+        presence: PresenceConfig,
+    ) -> Self {
         let runtime = Runtime::new().expect("a tokio runtime");
         let handle = runtime.handle().clone();
         let system = System::builder()
@@ -44,6 +56,7 @@ impl TestServer {
         let mut config = NetConfig::new("127.0.0.1:0".parse().expect("an address"));
         config.shards = NonZero::new(2).expect("not zero");
         let protocol = ChannelsProtocol::new(system.clone(), sockets, config.shards.get());
+        let protocol = protocol.presence(presence);
         let endpoint = protocol.endpoint().clone();
         let router = axum::Router::new();
         let net = vaxel_net::start(config, protocol, router, runtime.handle().clone());

@@ -25,7 +25,7 @@ impl Channel for Room {
         cx: &mut ChannelContext<'_, Self>,
     ) -> Result<Reply, Refusal> {
         match event {
-            "shout" if payload.json().len() > MESSAGE_BYTES_MAX => Err(Refusal::new(format!(
+            "shout" if payload.len() > MESSAGE_BYTES_MAX => Err(Refusal::new(format!(
                 "a message has at most {MESSAGE_BYTES_MAX} bytes"
             ))),
             "shout" => {

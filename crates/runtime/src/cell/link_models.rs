@@ -6,7 +6,7 @@
 use super::{Link, Linking, Links};
 use crate::Pid;
 use crate::sync::fault;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Step {
@@ -35,7 +35,7 @@ impl World {
     fn with_links<R>(&mut self, end: usize, act: impl FnOnce(&mut Links) -> R) -> R {
         let mut links = Links {
             few: Vec::from_iter(self.links[end].map(|link| (Pid::NONE, link))),
-            many: BTreeMap::new(),
+            many: None,
         };
         let result = act(&mut links);
         self.links[end] = links.find(Pid::NONE).copied();

@@ -31,7 +31,8 @@ const FUTURES_MIN: usize = 16;
 /// Handles a trapped exit; knows the type of the actor that traps.
 pub(crate) type Deliver = unsafe fn(NonNull<Header>, TrappedExit, &Worker) -> Ran;
 
-/// Who is tied to whom. Belongs to one incarnation.
+/// Who is tied to whom. Belongs to one incarnation. There may be as many as there are actors, so
+/// what one tie costs is this, its entry, and nothing for those that may follow.
 #[derive(Default)]
 pub(crate) struct Relations {
     /// Who is told when this incarnation ends.
@@ -49,6 +50,8 @@ pub(crate) struct Relations {
     pub(crate) trace: Option<Arc<Trace>>,
 }
 
+const _: () = assert!(size_of::<Relations>() <= 128);
+
 impl Relations {
     /// The incarnation is over: the links first, then the monitors, as in OTP; and those whom it
     /// watched forget it.
@@ -59,6 +62,12 @@ impl Relations {
             }
         }
         for (id, watcher) in self.watchers.list.into_iter() {
+            if let Watcher::Actor { pid, tell } = &watcher
+                && fault::planted("an end is told twice")
+            {
+                let (pid, tell) = (*pid, *tell);
+                Watcher::Actor { pid, tell }.tell(core, id, ended, reason);
+            }
             watcher.tell(core, id, ended, reason);
         }
         for (id, target) in self.monitors.into_iter() {
@@ -113,16 +122,22 @@ impl Watcher {
 #[derive(Default)]
 pub(crate) struct Watchers {
     pub(crate) list: ById<Watcher>,
-    look_at: usize,
 }
 
 impl Watchers {
     pub(crate) fn add(&mut self, id: MonitorRef, watcher: Watcher) {
-        if self.list.len() >= self.look_at.max(FUTURES_MIN) {
+        if self.list.len() >= (self.list.look_at as usize).max(FUTURES_MIN) {
             self.list.retain(Watcher::is_wanted);
-            self.look_at = 2 * self.list.len();
+            self.list.look_at = 2 * self.list.live;
         }
         self.list.insert(id, watcher);
+    }
+}
+
+/// Makes room for the first entry alone; a list that goes on grows as lists do.
+fn reserve_first<T>(list: &mut Vec<T>) {
+    if list.capacity() == 0 {
+        list.reserve_exact(1);
     }
 }
 
@@ -130,7 +145,9 @@ impl Watchers {
 /// the list is gaps.
 pub(crate) struct ById<V> {
     entries: Vec<(MonitorRef, Option<V>)>,
-    live: usize,
+    live: u32,
+    /// When the list is as long as this it is looked through; see [`Watchers`].
+    look_at: u32,
 }
 
 impl<V> Default for ById<V> {
@@ -138,17 +155,19 @@ impl<V> Default for ById<V> {
         Self {
             entries: Vec::new(),
             live: 0,
+            look_at: 0,
         }
     }
 }
 
 impl<V> ById<V> {
     pub(crate) fn len(&self) -> usize {
-        self.live
+        self.live as usize
     }
 
     pub(crate) fn insert(&mut self, id: MonitorRef, value: V) {
         self.live += 1;
+        reserve_first(&mut self.entries);
         let last = self.entries.last().map(|entry| entry.0);
         if last < Some(id) {
             self.entries.push((id, Some(value)));
@@ -163,7 +182,7 @@ impl<V> ById<V> {
         let at = self.entries.binary_search_by_key(&id, |entry| entry.0);
         let value = self.entries[at.ok()?].1.take()?;
         self.live -= 1;
-        if self.live <= self.entries.len() / 2 {
+        if self.len() <= self.entries.len() / 2 {
             self.entries.retain(|entry| entry.1.is_some());
         }
         Some(value)
@@ -176,7 +195,7 @@ impl<V> ById<V> {
     fn retain(&mut self, keep: impl Fn(&V) -> bool) {
         self.entries
             .retain(|entry| entry.1.as_ref().is_some_and(&keep));
-        self.live = self.entries.len();
+        self.live = self.entries.len() as u32;
     }
 
     fn into_iter(self) -> impl Iterator<Item = (MonitorRef, V)> {
@@ -212,13 +231,17 @@ pub(crate) enum Linking {
 #[derive(Default)]
 pub(crate) struct Links {
     few: Vec<(Pid, Link)>,
-    many: BTreeMap<Pid, Link>,
+    #[expect(
+        clippy::box_collection,
+        reason = "few have it, all have the room for it"
+    )]
+    many: Option<Box<BTreeMap<Pid, Link>>>,
 }
 
 impl Links {
     pub(crate) fn find(&mut self, pid: Pid) -> Option<&mut Link> {
-        if !self.many.is_empty() {
-            return self.many.get_mut(&pid);
+        if let Some(many) = &mut self.many {
+            return many.get_mut(&pid);
         }
         let mut few = self.few.iter_mut();
         few.find(|(known, _)| *known == pid).map(|(_, link)| link)
@@ -228,17 +251,22 @@ impl Links {
     pub(crate) fn set(&mut self, pid: Pid, link: Link) {
         if let Some(known) = self.find(pid) {
             *known = link;
-        } else if self.many.is_empty() && self.few.len() < FEW {
+        } else if self.many.is_none() && self.few.len() < FEW {
+            reserve_first(&mut self.few);
             self.few.push((pid, link));
         } else {
-            self.many.extend(std::mem::take(&mut self.few));
-            self.many.insert(pid, link);
+            let many = self.many.get_or_insert_default();
+            many.extend(std::mem::take(&mut self.few));
+            many.insert(pid, link);
         }
     }
 
     pub(crate) fn remove(&mut self, pid: Pid) {
-        if !self.many.is_empty() {
-            self.many.remove(&pid);
+        if let Some(many) = &mut self.many {
+            many.remove(&pid);
+            if many.is_empty() {
+                self.many = None;
+            }
         } else if let Some(at) = self.few.iter().position(|(known, _)| *known == pid) {
             self.few.remove(at);
         }
@@ -306,12 +334,13 @@ impl Links {
     /// Who is linked.
     pub(crate) fn linked(&self) -> impl Iterator<Item = Pid> {
         let few = self.few.iter().map(|(pid, link)| (pid, link));
-        let all = few.chain(&self.many);
+        let all = few.chain(self.many.iter().flat_map(|many| many.iter()));
         all.filter_map(|(pid, link)| matches!(link, Link::Linked { .. }).then_some(*pid))
     }
 
     fn into_iter(self) -> impl Iterator<Item = (Pid, Link)> {
-        self.few.into_iter().chain(self.many)
+        let many = self.many.map(|many| many.into_iter());
+        self.few.into_iter().chain(many.into_iter().flatten())
     }
 }
 

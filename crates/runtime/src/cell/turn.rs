@@ -70,6 +70,7 @@ unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -
 unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn {
     // SAFETY: owner, and so until the cell is given up.
     let header = unsafe { cell.as_ref() };
+    worker.begin_turn(header);
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
         // SAFETY: owner; the block is attached.
         if let Some(turn) = unsafe { resume(cell, worker, block) } {
@@ -105,7 +106,7 @@ unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn 
             break suspend(header);
         }
         let Some(node) = next(header) else {
-            if header.word.no_references() {
+            if header.word.is_forsaken() {
                 header.request_stop(ExitReason::Normal);
                 continue;
             }
@@ -225,7 +226,9 @@ unsafe fn resume(
     // Before the wake is forgotten, by which others see that this actor is not stuck.
     // SAFETY: S2, we own the cell.
     let examine = unsafe { cycle::resumed(cell) };
-    // In this order: a wake that is forgotten here may be the one of a kill.
+    // In this order: who drops the last reference may have sent something just before, and a wake
+    // that is forgotten here may be the one of a kill.
+    let forsaken = header.word.no_references();
     let woken = header.word.begin_poll() || out_of_turn::has_received(header);
     if header.signals.load(Relaxed) & LOOK != 0 {
         header.signals.fetch_and(!LOOK, AcqRel);
@@ -236,7 +239,7 @@ unsafe fn resume(
         }
     }
     let killed = header.signals.load(Relaxed) & KILL != 0;
-    if killed || !woken && header.word.no_references() {
+    if killed || !woken && forsaken {
         // Killed, or nobody is left who could wake it. One that has been woken is polled even if
         // the waker was the last reference.
         let reason = if killed {
@@ -248,7 +251,8 @@ unsafe fn resume(
         // SAFETY: owner; `end_incarnation` drops the attached future.
         return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
     }
-    worker.begin_resume(header);
+    // SAFETY: the block is attached to this cell, which we own.
+    worker.begin_resume(header, unsafe { future::operations(block) });
     // SAFETY: owner; the block is attached to this cell.
     let ran = unsafe {
         if examine {

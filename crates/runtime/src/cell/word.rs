@@ -96,7 +96,7 @@ pub(crate) enum LastReference {
 pub(crate) struct StateWord(AtomicU64);
 
 impl StateWord {
-    #[cfg(test)]
+    #[cfg(all(test, not(shuttle)))]
     pub(crate) fn idle() -> Self {
         Self(AtomicU64::new(0))
     }
@@ -349,6 +349,15 @@ impl StateWord {
         self.0.load(Acquire) & NOREFS != 0
     }
 
+    /// No reference is left and nothing waits: nothing will come any more. Both in one look, for
+    /// who drops the last reference may have sent something just before. Owner only.
+    #[inline]
+    pub(crate) fn is_forsaken(&self) -> bool {
+        let word = self.0.load(Acquire);
+        let waits = word & POINTER != 0 && !fault::planted("the last mail is overlooked");
+        word & NOREFS != 0 && !waits
+    }
+
     /// Closes the mailbox for good and returns what was waiting, newest first, and whether somebody
     /// may wait for room. Owner only.
     pub(crate) fn close(&self) -> (u64, bool) {
@@ -395,12 +404,13 @@ impl StateWord {
         self.0.load(Acquire) & POINTER != 0
     }
 
-    /// Messages that wait in the word, the batch a worker has already taken not included.
     /// Whether somebody owns the cell: a queue, a worker, or its own suspended handler.
     pub(crate) fn is_owned(&self) -> bool {
         self.0.load(Relaxed) & SCHED != 0
     }
 
+    /// Messages that wait in the word, the batch a worker has already taken not included. The gate
+    /// hides them when it is shut.
     pub(crate) fn length(&self) -> u32 {
         ((self.0.load(Relaxed) & LENGTH) >> LENGTH_SHIFT) as u32
     }

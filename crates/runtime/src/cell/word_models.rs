@@ -234,8 +234,9 @@ fn look_at_signal(cell: &Cell) {
 /// Polls what is suspended. `None`: it is done.
 fn resume(cell: &Cell) -> Option<bool> {
     let receiving = private(cell).receiving;
+    let forsaken = cell.word.no_references();
     let woken = cell.word.begin_poll() || receiving && cell.word.has_mail();
-    if !woken && cell.word.no_references() {
+    if !woken && forsaken {
         end(cell);
         return Some(true);
     }
@@ -272,7 +273,7 @@ fn turn_once(cell: &Cell) -> bool {
         let batch = list(cell.word.take());
         let count = batch.len();
         if count == 0 {
-            if cell.word.no_references() {
+            if cell.word.is_forsaken() {
                 end(cell);
                 return true;
             }
@@ -363,6 +364,7 @@ fn sends_and_drops() {
     thread.join().unwrap();
     running.join().unwrap();
     finished(&cell, 2);
+    assert_eq!(cell.refused.load(Lax), 0, "the last mail was overlooked");
 }
 
 fn resurrection() {
@@ -532,6 +534,7 @@ fn who_is_declared_dead_is_freed_once_by_its_owner() {
 #[test]
 fn no_message_is_lost_and_no_cell_leaks() {
     check(None, sends_and_drops);
+    catches("the last mail is overlooked", sends_and_drops);
     check(None, stop_races_with_sends);
 }
 

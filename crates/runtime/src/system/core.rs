@@ -4,7 +4,8 @@ use crate::call::cycle::Waiting;
 use crate::cell::Header;
 use crate::cell::end::end_incarnation;
 use crate::choice::Choice;
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
+use crate::inspect::CurrentHandler;
 use crate::mailbox::ring::Rings;
 use crate::mailbox::room::Room;
 use crate::names::Names;
@@ -91,7 +92,7 @@ pub(crate) struct Settings {
     pub(crate) driven: bool,
 }
 
-thread_local! {
+crate::sync::thread_local! {
     /// What a batch on this thread has gathered, and for which system.
     static GATHERED: RefCell<Vec<*mut Header>> = const { RefCell::new(Vec::new()) };
     static BATCH_OF: Cell<Option<NonNull<Core>>> = const { Cell::new(None) };
@@ -164,6 +165,23 @@ impl Core {
 
     pub(crate) fn seats_used(&self) -> usize {
         self.seats_used.load(Acquire)
+    }
+
+    /// The time for what need not be exact: on the machine's clock, when the watchdog looked last.
+    #[inline]
+    pub(crate) fn rough_now(&self) -> Time {
+        match self.sweeps_calls {
+            true => self.clock.seen(),
+            false => self.clock.now(),
+        }
+    }
+
+    /// The handler of an actor that a worker runs at this moment.
+    pub(crate) fn handler_of(&self, header: &Header) -> Option<CurrentHandler> {
+        let now = self.rough_now();
+        let used = &self.seats[..self.seats_used()];
+        let (message, since) = used.iter().find_map(|seat| seat.handles(header, now))?;
+        Some(CurrentHandler { message, since })
     }
 
     pub(crate) fn choice_for(&self, seat: usize) -> Choice {
@@ -253,7 +271,8 @@ impl Core {
     /// Enqueues a cell from a thread that is no worker of this system.
     pub(crate) fn inject(&self, cell: NonNull<Header>) {
         if BATCH_OF.with(Cell::get) == Some(NonNull::from(self)) {
-            let full = GATHERED.with_borrow_mut(|gathered| {
+            let full = GATHERED.with(|gathered| {
+                let mut gathered = gathered.borrow_mut();
                 gathered.push(cell.as_ptr());
                 gathered.len() >= BATCH
             });
@@ -278,10 +297,11 @@ impl Core {
 
     /// Gives what was gathered to the workers, under one lock and with one wake-up.
     pub(crate) fn hand_over_batch(&self) {
-        let any = GATHERED.with_borrow_mut(|gathered| {
+        let any = GATHERED.with(|gathered| {
+            let mut gathered = gathered.borrow_mut();
             let any = !gathered.is_empty();
             if any {
-                self.injector.push_many(gathered);
+                self.injector.push_many(&gathered);
                 gathered.clear();
             }
             any
@@ -427,7 +447,7 @@ impl Core {
     /// queue; the outermost call on this thread finds them, so that a chain of a million actors
     /// does not become a million frames.
     fn bury(&self) {
-        if BURIES.replace(true) {
+        if BURIES.with(|buries| buries.replace(true)) {
             return;
         }
         while let Some(cell) = self.injector.pop() {
@@ -438,7 +458,7 @@ impl Core {
                 end_incarnation(cell, None, &ExitReason::Shutdown);
             }
         }
-        BURIES.set(false);
+        BURIES.with(|buries| buries.set(false));
     }
 
     /// Whether any cell's memory is still in use.

@@ -109,7 +109,8 @@ impl<T> Wheel<T> {
         self.pending
     }
 
-    /// Starts a timer. A deadline that has passed fires at the next advance.
+    /// Starts a timer. A deadline that has passed fires at the next look, whether or not time has
+    /// moved.
     pub(crate) fn insert(&mut self, deadline: u64, value: T) -> Key {
         let index = if self.free == NIL {
             self.entries.push(Entry {
@@ -152,8 +153,9 @@ impl<T> Wheel<T> {
 
     fn link(&mut self, index: u32) {
         let deadline = self.entries[index].deadline;
-        let due = deadline.clamp(self.elapsed + 1, self.elapsed + REACH - 1);
-        let digit = (63 - (due ^ self.elapsed).leading_zeros()) as usize / 6;
+        // The slot of this very moment has been emptied: it holds what is due already.
+        let due = deadline.clamp(self.elapsed, self.elapsed + REACH - 1);
+        let digit = (63 - (due ^ self.elapsed | 1).leading_zeros()) as usize / 6;
         // At the rim the highest digit may overflow into a seventh: it waits at the last level.
         let level = digit.min(LEVELS - 1);
         let slot = (due >> (6 * level)) as usize % SLOTS;
@@ -234,7 +236,7 @@ impl<T> Wheel<T> {
             let slot = (now + ahead) as usize % SLOTS;
             let window = self.elapsed >> (shift + 6) << (shift + 6);
             let mut when = window + ((slot as u64) << shift);
-            if when <= self.elapsed {
+            if when < self.elapsed || when == self.elapsed && level > 0 {
                 when += 1 << (shift + 6);
             }
             Some((level, slot, when))
@@ -285,14 +287,17 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_in_the_past_fires_at_the_next_advance() {
+    fn a_deadline_that_has_passed_fires_though_time_stands_still() {
         let mut wheel = Wheel::new();
         let mut due = Vec::new();
         advance(&mut wheel, 1000, &mut due);
         wheel.insert(5, 'a');
-        assert_eq!(wheel.next(), Some(1001));
-        advance(&mut wheel, 1001, &mut due);
-        assert_eq!(due, ['a']);
+        wheel.insert(1000, 'b');
+        wheel.insert(1002, 'c');
+        assert_eq!(wheel.next(), Some(1000));
+        advance(&mut wheel, 1000, &mut due);
+        assert_eq!(due, ['a', 'b']);
+        assert_eq!(wheel.next(), Some(1002));
     }
 
     #[test]
@@ -358,6 +363,33 @@ mod tests {
             prop_assert!(fired.is_sorted());
             prop_assert_eq!(&fired, &expected);
             prop_assert_eq!(wheel.pending(), timers.iter().filter(|t| !t.1).count() - fired.len());
+        }
+
+        /// Timers may be started at any time, for moments that have passed too.
+        #[test]
+        fn a_timer_is_never_found_later_than_the_look_at_its_moment(
+            steps in prop::collection::vec((0u64..6_000, 0u64..200_000, 0u64..200_000), 1..80),
+        ) {
+            let mut wheel = Wheel::new();
+            let (mut now, mut waiting) = (0, Vec::new());
+            for (step, back, ahead) in steps {
+                let deadline = (now + ahead).saturating_sub(back);
+                wheel.insert(deadline, deadline);
+                waiting.push(deadline);
+                let first = waiting.iter().copied().min();
+                prop_assert!(wheel.next() <= first.map(|first| first.max(now)));
+                // Time may stand still.
+                now += step / 2 * (step % 2);
+                let mut due = Vec::new();
+                advance(&mut wheel, now, &mut due);
+                due.sort_unstable();
+                let mut expected: Vec<u64> =
+                    waiting.iter().copied().filter(|&deadline| deadline <= now).collect();
+                expected.sort_unstable();
+                prop_assert_eq!(due, expected);
+                waiting.retain(|&deadline| deadline > now);
+            }
+            prop_assert_eq!(wheel.pending(), waiting.len());
         }
     }
 }

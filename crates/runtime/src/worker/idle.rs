@@ -33,6 +33,9 @@ impl Idle {
         if !fault::planted("no fence after publishing") {
             fence(SeqCst);
         }
+        if fault::planted("nobody looks for sleepers") {
+            return None;
+        }
         if self.parked.load(Relaxed) == 0 || self.searching.load(Relaxed) != 0 {
             return None;
         }

@@ -3,108 +3,11 @@
 //! Loom proves the small protocols; this runs them together under some thousand random schedules.
 //! Each test is shown to fail when a step is left out.
 
-use super::Worker;
-use crate::oneshot::OneShot;
-use crate::sync::{fault, thread};
-use crate::system::core::Core;
-use crate::{Actor, ActorRef, Context, ExitReason, Handler, Message, System};
-use shuttle::scheduler::{PctScheduler, RandomScheduler};
-use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
-use std::ptr::NonNull;
+use crate::explore::{Done, Plant, Slot, holds_but_with};
+use crate::sync::thread;
+use crate::{Actor, ActorRef, Child, ChildExit, Context, ExitReason, Handler, Message, System};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
-
-/// Schedules of each kind, unless the environment variable `VAXEL_SCHEDULES` says otherwise.
-const SCHEDULES: usize = 300;
-/// Preemptions that a schedule by priority places.
-const PREEMPTIONS: usize = 3;
-
-fn explore(planted: Option<&'static str>, test: fn()) {
-    let schedules = std::env::var("VAXEL_SCHEDULES").ok();
-    let schedules = schedules.and_then(|text| text.parse().ok());
-    let schedules = schedules.unwrap_or(SCHEDULES);
-    let mut config = Config::new();
-    // A worker runs handlers on its stack.
-    config.stack_size = 256 * 1024;
-    config.max_steps = MaxSteps::FailAfter(200_000);
-    if planted.is_some() {
-        config.failure_persistence = FailurePersistence::None;
-    }
-    let all = move || {
-        Runner::new(RandomScheduler::new(schedules), config.clone()).run(test);
-        Runner::new(PctScheduler::new(PREEMPTIONS, schedules), config).run(test);
-    };
-    // In a thread of its own: a schedule that fails leaves its thread in the middle of a handler,
-    // where panics are silent.
-    let outcome = fault::with(planted, || std::thread::spawn(all).join());
-    if let Err(payload) = outcome {
-        let text = payload.downcast_ref::<String>().cloned();
-        panic!("{}", text.unwrap_or_else(|| "a schedule failed".to_owned()));
-    }
-}
-
-/// Holds as it is, and not with any of the faults.
-fn holds_but_with(faults: &[&'static str], test: fn()) {
-    explore(None, test);
-    for fault in faults {
-        let caught = std::panic::catch_unwind(|| explore(Some(fault), test));
-        assert!(caught.is_err(), "unnoticed: {fault}");
-    }
-}
-
-struct Pointer(NonNull<Core>);
-// SAFETY: the core is Sync, and the threads are joined before it is freed.
-unsafe impl Send for Pointer {}
-
-/// A system whose workers are threads of Shuttle.
-struct Plant {
-    system: System,
-    threads: Vec<thread::JoinHandle<()>>,
-}
-
-impl Plant {
-    fn new(workers: usize) -> Self {
-        let core = System::builder().workers(workers).leak_core(true);
-        let mut plant = Self {
-            system: System::adopt(core),
-            threads: Vec::new(),
-        };
-        (0..workers).for_each(|_| plant.hire());
-        plant
-    }
-
-    fn hire(&mut self) {
-        let core = self.system.core();
-        let seat = core.take_seat().expect("there are free seats");
-        let core = Pointer(NonNull::from(core));
-        let life = move || {
-            let core = core;
-            Worker::run(core.0, seat);
-        };
-        self.threads.push(thread::spawn(life));
-    }
-
-    /// What the watchdog does with a worker that is stuck.
-    fn replace(&mut self, seat: usize) {
-        self.system.core().seats[seat].replaced.store(true, SeqCst);
-        self.hire();
-        self.system.core().notify();
-    }
-
-    fn end(self) {
-        self.system.core().begin_close();
-        for thread in self.threads {
-            thread.join().expect("a worker ends");
-        }
-        self.system.core().close();
-    }
-}
-
-type Done = Arc<OneShot<()>>;
-
-fn done() -> Done {
-    Done::default()
-}
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// Says when it has been told as often as expected.
 struct Tally {
@@ -163,7 +66,7 @@ impl Handler<Hold> for Stuck {
 }
 
 fn tallies(system: &System, count: usize) -> (Vec<ActorRef<Tally>>, Vec<Done>) {
-    let dones: Vec<Done> = (0..count).map(|_| done()).collect();
+    let dones: Vec<Done> = (0..count).map(|_| Done::default()).collect();
     let spawn = |done: &Done| system.spawn::<Tally>((1, done.clone()));
     (dones.iter().map(spawn).collect(), dones)
 }
@@ -171,9 +74,9 @@ fn tallies(system: &System, count: usize) -> (Vec<ActorRef<Tally>>, Vec<Done>) {
 /// Others go on while a handler is stuck, with what it had told them.
 fn others_go_on() {
     let mut plant = Plant::new(1);
-    let (tallies, told) = tallies(&plant.system, 2);
-    let stuck = plant.system.spawn::<Stuck>(());
-    let (begun, go) = (done(), done());
+    let (tallies, told) = tallies(plant.system(), 2);
+    let stuck = plant.system().spawn::<Stuck>(());
+    let (begun, go) = (Done::default(), Done::default());
     let hold = Hold {
         before: tallies,
         begun: begun.clone(),
@@ -187,7 +90,171 @@ fn others_go_on() {
     plant.end();
 }
 
+/// Nothing is lost when a worker is replaced whose handler returns just then.
+fn nothing_is_lost() {
+    let mut plant = Plant::new(1);
+    let (tallies, told) = tallies(plant.system(), 3);
+    let stuck = plant.system().spawn::<Stuck>(());
+    let (begun, go) = (Done::default(), Done::default());
+    go.set(());
+    let hold = Hold {
+        before: tallies,
+        begun: begun.clone(),
+        go,
+    };
+    stuck.cast(hold).unwrap();
+    begun.wait();
+    plant.replace(0);
+    told.iter().for_each(|told| told.wait());
+    plant.end();
+}
+
+/// Who sends and goes, and was the last who knew the actor, has been heard.
+fn the_last_word_is_heard() {
+    let plant = Plant::new(2);
+    let (tallies, told) = tallies(plant.system(), 1);
+    for tally in tallies {
+        tally.cast(Tell).unwrap();
+    }
+    told[0].wait();
+    plant.end();
+}
+
+/// No worker sleeps while another one, which is busy, has more than it can do.
+fn nobody_sleeps_beside_work() {
+    let plant = Plant::new(2);
+    let batch = plant.system().batch();
+    let busy = plant.system().spawn::<Stuck>(());
+    let (tallies, told) = tallies(plant.system(), 2);
+    let hold = Hold {
+        before: Vec::new(),
+        begun: Done::default(),
+        go: told[0].clone(),
+    };
+    busy.cast(hold).unwrap();
+    tallies.iter().for_each(|tally| tally.cast(Tell).unwrap());
+    drop(batch);
+    told.iter().for_each(|told| told.wait());
+    drop((busy, tallies));
+    plant.end();
+}
+
+#[test]
+fn what_a_busy_worker_has_adopted_is_run_by_others() {
+    holds_but_with(
+        &["nobody hears of what is adopted"],
+        nobody_sleeps_beside_work,
+    );
+}
+
 #[test]
 fn others_go_on_while_a_handler_is_stuck() {
     holds_but_with(&["the slot of who is replaced is left alone"], others_go_on);
+}
+
+#[test]
+fn a_replaced_worker_hands_over_everything() {
+    holds_but_with(&["nothing is handed over"], nothing_is_lost);
+}
+
+#[test]
+fn a_message_by_the_last_who_knows_an_actor_is_handled() {
+    holds_but_with(&["the last mail is overlooked"], the_last_word_is_heard);
+}
+
+/// Starts its child again whenever it ends, and counts.
+struct Parent {
+    child: Child,
+    ends: Arc<AtomicUsize>,
+    ended: Done,
+}
+
+struct Frail(#[expect(dead_code, reason = "it is kept, not read")] Arc<AtomicUsize>);
+
+impl Actor for Frail {
+    type Args = Arc<AtomicUsize>;
+    async fn init(lives: Self::Args, _: &mut Context<Self>) -> Result<Self, ExitReason> {
+        lives.fetch_add(1, SeqCst);
+        Ok(Frail(lives))
+    }
+}
+
+struct Answer(Done);
+impl Message for Answer {
+    type Reply = ();
+}
+
+impl Handler<Answer> for Frail {
+    async fn handle(&mut self, Answer(done): Answer, _: &mut Context<Self>) {
+        done.set(());
+    }
+}
+
+/// What a parent is made of: lives of its child, ends of them, the first end, the child itself.
+type Family = (
+    Arc<AtomicUsize>,
+    Arc<AtomicUsize>,
+    Done,
+    Slot<ActorRef<Frail>>,
+);
+
+impl Actor for Parent {
+    type Args = Family;
+    async fn init(
+        (lives, ends, ended, born): Family,
+        cx: &mut Context<Self>,
+    ) -> Result<Self, ExitReason> {
+        let to = cx.me().recipient();
+        let (child, actor) = cx
+            .system()
+            .spawn_child::<Frail>(move || lives.clone(), &to, 1);
+        born.set(actor);
+        Ok(Parent { child, ends, ended })
+    }
+}
+
+impl Handler<ChildExit> for Parent {
+    async fn handle(&mut self, _: ChildExit, _: &mut Context<Self>) {
+        self.ends.fetch_add(1, SeqCst);
+        self.ended.set(());
+        self.child.restart();
+    }
+}
+
+fn answer(child: &ActorRef<Frail>) -> Done {
+    let answered = Done::default();
+    child.cast(Answer(answered.clone())).unwrap();
+    answered
+}
+
+/// Two kill one child: a kill ends an incarnation, each end brings one restart, and mail that finds
+/// nobody is handled by the next.
+fn a_child_is_killed_from_two_sides() {
+    let plant = Plant::new(2);
+    let (lives, ends) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (ended, born) = (Done::default(), Slot::default());
+    let family = (lives.clone(), ends.clone(), ended.clone(), born.clone());
+    let parent = plant.system().spawn::<Parent>(family);
+    let child: ActorRef<Frail> = born.wait();
+    // A kill of a child that has not begun, or that waits for its parent, ends nothing.
+    answer(&child).wait();
+    let kill = |child: ActorRef<Frail>| move || child.kill();
+    let killers = [(); 2].map(|()| thread::spawn(kill(child.clone())));
+    ended.wait();
+    let answered = answer(&child);
+    for killer in killers {
+        killer.join().unwrap();
+    }
+    answered.wait();
+    answer(&child).wait();
+    let (lives, ends) = (lives.load(SeqCst), ends.load(SeqCst));
+    assert_eq!(lives, ends + 1, "each end brings one restart");
+    drop((child, parent));
+    plant.end();
+}
+
+#[test]
+fn a_supervised_child_comes_back_after_concurrent_kills() {
+    let faults = ["release ignores a signal", "nobody looks for sleepers"];
+    holds_but_with(&faults, a_child_is_killed_from_two_sides);
 }
