@@ -68,10 +68,12 @@ impl Queue {
         F: Future<Output = Result<End, JobFailure>> + Send + 'static,
     {
         let handler = Handler {
-            run: Arc::new(move |args, attempt| {
-                let job = serde_json::from_str(args)?;
-                Ok(Box::pin(run(job, attempt)) as Running)
-            }),
+            run: Arc::new(
+                move |args: &str, attempt: Attempt| -> Result<Running, serde_json::Error> {
+                    let job = serde_json::from_str(args)?;
+                    Ok(Box::pin(run(job, attempt)) as Running)
+                },
+            ),
             backoff: J::backoff,
             time_limit: J::TIME_LIMIT,
         };

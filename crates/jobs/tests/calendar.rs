@@ -21,8 +21,8 @@ fn slot(at: Timestamp) -> Request {
     Request::of(&Slot(at.0 / 1_000))
 }
 
-fn cron(jobs: &Jobs, catch_up: CatchUp) -> Cron {
-    let cron = Cron::new(jobs).entry("minutely", "* * * * *", catch_up, slot);
+fn cron(jobs: &Jobs, expression: &str, catch_up: CatchUp) -> Cron {
+    let cron = Cron::new(jobs).entry("slots", expression, catch_up, slot);
     cron.expect("the expression is right")
 }
 
@@ -51,7 +51,7 @@ async fn slots(jobs: &Jobs) -> Vec<i64> {
 async fn marked(system: &System, jobs: &Jobs) {
     until(system, "the mark", millis(0), async || {
         jobs.store()
-            .load(&"cron/minutely".into())
+            .load(&"cron/slots".into())
             .await
             .is_ok_and(|mark| mark.is_some())
     })
@@ -64,8 +64,8 @@ fn a_slot_fires_once_though_two_processes_have_the_entry() {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
         let jobs = jobs_on(&system, store.clone());
         let other = jobs_on(&system, store);
-        let _here = start(cron(&jobs, CatchUp::All)).await;
-        let _there = start(cron(&other, CatchUp::All)).await;
+        let _here = start(cron(&jobs, "* * * * *", CatchUp::All)).await;
+        let _there = start(cron(&other, "* * * * *", CatchUp::All)).await;
         marked(&system, &jobs).await;
         until(&system, "five slots", secs(5), async || {
             slots(&jobs).await.len() >= 5
@@ -79,17 +79,18 @@ fn a_slot_fires_once_though_two_processes_have_the_entry() {
 }
 
 /// The slots that fire after an hour in which no process was there.
-fn after_an_hour(catch_up: CatchUp, late: u64) -> Vec<i64> {
+fn after_an_hour(catch_up: CatchUp) -> Vec<i64> {
     in_timeless_system(|system| async move {
         let jobs = jobs_on(&system, Arc::new(Memory::new()));
-        let running = start(cron(&jobs, catch_up)).await;
+        let running = start(cron(&jobs, "*/10 * * * *", catch_up)).await;
         marked(&system, &jobs).await;
+        let exit = running.exit();
         running.shutdown();
-        common::soon("its end", running.exit()).await;
-        // The clock begins at 1,000 s; 4,620 s is a slot.
-        system.advance(secs(3_620 + late));
-        let _again = start(cron(&jobs, catch_up)).await;
-        let next = 4_680;
+        common::soon("its end", exit).await;
+        // The clock begins at 1,000 s, and there is a slot every 600 s.
+        system.advance(secs(3_650));
+        let _again = start(cron(&jobs, "*/10 * * * *", catch_up)).await;
+        let next = 4_800;
         let fired = async || slots(&jobs).await.last().is_some_and(|last| *last >= next);
         until(&system, "the next slot", secs(1), fired).await;
         slots(&jobs).await
@@ -98,10 +99,10 @@ fn after_an_hour(catch_up: CatchUp, late: u64) -> Vec<i64> {
 
 #[test]
 fn what_was_missed_is_caught_up_with_by_policy() {
-    assert_eq!(after_an_hour(CatchUp::Once, 30), [4_620, 4_680]);
-    assert_eq!(after_an_hour(CatchUp::Skip, 30), [4_620, 4_680]);
-    let all: Vec<i64> = (1_020..=4_680).step_by(60).collect();
-    assert_eq!(after_an_hour(CatchUp::All, 30), all);
+    assert_eq!(after_an_hour(CatchUp::Once), [4_200, 4_800]);
+    assert_eq!(after_an_hour(CatchUp::Skip), [4_800]);
+    let all: Vec<i64> = (1_200..=4_800).step_by(600).collect();
+    assert_eq!(after_an_hour(CatchUp::All), all);
 }
 
 #[test]

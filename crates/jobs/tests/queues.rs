@@ -41,7 +41,8 @@ fn say(text: &str) -> Work {
 }
 
 async fn work(work: Work, attempt: Attempt, pen: Sender<String>) -> Result<End, JobFailure> {
-    let say = |text: String| async { pen.send(text).await };
+    let pen = &pen;
+    let say = |text: String| async move { pen.send(text).await };
     match work {
         Work::Say(text) => say(text).await?,
         Work::Fail => {
@@ -71,7 +72,9 @@ async fn work(work: Work, attempt: Attempt, pen: Sender<String>) -> Result<End, 
 
 fn queue(jobs: &Jobs, pen: &Sender<String>) -> Queue {
     let pen = pen.clone();
-    Queue::new(jobs, "default").handle(move |job: Work, attempt| work(job, attempt, pen.clone()))
+    // The time does not move by itself, so nobody would wait for the end of a grace.
+    let queue = Queue::new(jobs, "default").grace(Duration::ZERO);
+    queue.handle(move |job: Work, attempt| work(job, attempt, pen.clone()))
 }
 
 async fn start(system: &System, queue: Queue) -> (SupervisorRef, QueueRef) {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -30,22 +30,39 @@ pub(crate) struct Directory<A: Actor> {
 
 struct Slot<A: Actor> {
     actor: ActorRef<A>,
-    pending: Arc<AtomicUsize>,
+    pending: Arc<Pending>,
+}
+
+#[derive(Default)]
+struct Pending {
+    /// What was sent and is not done.
+    sent: AtomicUsize,
+    /// The actor is about to end: it is sent nothing more.
+    is_over: AtomicBool,
 }
 
 /// Something that was sent and is not done: dropped when it is.
-pub(crate) struct Ticket(Arc<AtomicUsize>);
+pub(crate) struct Ticket(Arc<Pending>);
 
 impl Ticket {
-    fn take(pending: &Arc<AtomicUsize>) -> Self {
-        pending.fetch_add(1, Ordering::AcqRel);
+    fn take(pending: &Arc<Pending>) -> Self {
+        pending.sent.fetch_add(1, Ordering::AcqRel);
         Ticket(pending.clone())
+    }
+
+    /// Says that the actor is about to end: who hears of it and asks again finds a new one.
+    pub(crate) fn end(&self) {
+        self.0.is_over.store(true, Ordering::Release);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        // A handler that panics lets go of its ticket before its caller hears of the crash.
+        if std::thread::panicking() {
+            self.end();
+        }
+        self.0.sent.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -80,7 +97,10 @@ impl<A: Actor> Directory<A> {
         send: impl FnOnce(&ActorRef<A>, Ticket) -> R,
     ) -> Option<R> {
         let mut shard = self.shard(key);
-        if let Some(slot) = shard.get(key).filter(|slot| slot.actor.is_alive()) {
+        let lives = |slot: &&Slot<A>| {
+            slot.actor.is_alive() && !slot.pending.is_over.load(Ordering::Acquire)
+        };
+        if let Some(slot) = shard.get(key).filter(lives) {
             return Some(send(&slot.actor, Ticket::take(&slot.pending)));
         }
         if shard.remove(key).is_some() {
@@ -89,7 +109,7 @@ impl<A: Actor> Directory<A> {
         if self.len() >= max {
             return None;
         }
-        let pending = Arc::<AtomicUsize>::default();
+        let pending = Arc::<Pending>::default();
         let leave = self.leaving(key, &pending);
         // Queued: nothing of the actor may run under this lock.
         let actor = system.spawn_queued::<A>(args(leave));
@@ -103,7 +123,7 @@ impl<A: Actor> Directory<A> {
     fn leaving(
         self: &Arc<Self>,
         key: &str,
-        pending: &Arc<AtomicUsize>,
+        pending: &Arc<Pending>,
     ) -> Box<dyn Fn() -> bool + Send + Sync> {
         let directory: Weak<Self> = Arc::downgrade(self);
         let (key, pending) = (key.to_owned(), pending.clone());
@@ -112,7 +132,7 @@ impl<A: Actor> Directory<A> {
                 return true;
             };
             let mut shard = directory.shard(&key);
-            if pending.load(Ordering::Acquire) > 0 {
+            if pending.sent.load(Ordering::Acquire) > 0 {
                 return false;
             }
             if let Entry::Occupied(slot) = shard.entry(key.clone())

@@ -267,13 +267,14 @@ where
 {
     async fn handle(
         &mut self,
-        Run(command, _ticket): Run<C>,
+        Run(command, ticket): Run<C>,
         cx: &mut Context<Self>,
     ) -> Result<C::Reply, WriteError> {
         let mut entity = Entity { actor: self, cx };
         let reply = S::execute(command, &mut entity).await;
         let committed = self.commit().await;
         if let Err(error) = &committed {
+            ticket.iter().for_each(Ticket::end);
             cx.stop_with(reason(error));
         }
         if let Some(idle) = &mut self.idle {

@@ -10,7 +10,7 @@ use vaxel_store::{EntityId, Fault, FaultKind, Put, Write, WriteError};
 use super::{Durable, Update};
 use crate::Persistence;
 use crate::codec::Codec;
-use crate::directory::{Idle, LookAround};
+use crate::directory::{Idle, LookAround, Ticket};
 use crate::entity::{Run, reason};
 use crate::event_sourced::{Command, Upcast};
 
@@ -207,13 +207,16 @@ where
 {
     async fn handle(
         &mut self,
-        Run(command, _ticket): Run<C>,
+        Run(command, ticket): Run<C>,
         cx: &mut Context<Self>,
     ) -> Result<C::Reply, WriteError> {
         let mut stored = Stored { actor: self, cx };
         let reply = S::update(command, &mut stored).await;
         let is_deleted = self.change == Some(Change::Delete);
         let committed = self.commit().await;
+        if is_deleted || committed.is_err() {
+            ticket.iter().for_each(Ticket::end);
+        }
         match &committed {
             Err(error) => cx.stop_with(reason(error)),
             Ok(()) if is_deleted => cx.stop(),
