@@ -21,6 +21,37 @@ use vaxel_runtime::{Actor, ActorRef, CallError, Handler, Message, SendError, Sen
 ///
 /// # Cancel safety
 /// Dropping it gives up the reply; the message is handled all the same.
+///
+/// ```
+/// use vaxel_actor::prelude::*;
+///
+/// struct Stock {
+///     left: u32,
+/// }
+///
+/// #[actor(crate = vaxel_actor)]
+/// impl Stock {
+///     fn init(left: u32) -> Self {
+///         Stock { left }
+///     }
+///
+///     /// How many are left, or how many are missing.
+///     #[call]
+///     fn take(&mut self, count: u32) -> Result<u32, u32> {
+///         self.left = self.left.checked_sub(count).ok_or_else(|| count - self.left)?;
+///         Ok(self.left)
+///     }
+/// }
+///
+/// # vaxel_actor::Program::new().workers(1).run(async {
+/// let stock = Stock::spawn(10);
+/// assert_eq!(stock.take(3).await, Ok(7));
+/// // The handler's own error is one of many ways in which a call may fail.
+/// assert_eq!(stock.take(9).timeout(millis(500)).await, Err(CallError::Handler(2)));
+/// stock.shutdown();
+/// assert!(stock.take(1).await.is_err());
+/// # });
+/// ```
 #[must_use = "the answer of a call must be awaited; a cast has none"]
 pub struct Call<T, E, M: Message> {
     inner: vaxel_runtime::Call<M>,
@@ -113,6 +144,40 @@ where
 ///
 /// # Cancel safety
 /// Dropped before it is done, the message has not been sent.
+///
+/// ```
+/// use vaxel_actor::prelude::*;
+///
+/// /// Writes rows; who has many waits for it.
+/// struct Table(Vec<u32>);
+///
+/// #[actor(crate = vaxel_actor, mailbox = Mailbox::bounded(8).on_full(OnFull::Wait))]
+/// impl Table {
+///     fn init() -> Self {
+///         Table(Vec::new())
+///     }
+///
+///     #[cast]
+///     fn row(&mut self, row: u32) {
+///         self.0.push(row);
+///     }
+///
+///     #[call]
+///     fn len(&self) -> usize {
+///         self.0.len()
+///     }
+/// }
+///
+/// # vaxel_actor::Program::new().workers(1).run(async {
+/// let table = Table::spawn();
+/// for row in 0..1_000 {
+///     // `table.row(row)?` would be told that the mailbox is full.
+///     table.send_row(row).await?;
+/// }
+/// assert_eq!(table.len().await, Ok(1_000));
+/// # Ok::<(), SendError<u32>>(())
+/// # }).unwrap();
+/// ```
 #[must_use = "a message is sent when this is awaited"]
 pub struct Cast<T, M: Message> {
     inner: Sending<M>,

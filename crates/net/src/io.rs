@@ -116,7 +116,14 @@ impl<S> ShardIo<S> {
     }
 
     /// Closes an open connection: what waits is sent first, then the close frame.
+    ///
+    /// A server never begins a close with 1000, which tells clients that nobody needs them any
+    /// more, so that some do not come back; 1001 is sent in its place.
     pub fn close(&mut self, id: ConnectionId, code: CloseCode, reason: &str) {
+        let code = match code {
+            CloseCode::NORMAL => CloseCode::GOING_AWAY,
+            code => code,
+        };
         if self.is_open(id) {
             self.begin_close(
                 id,

@@ -37,6 +37,22 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Why a call has no reply. `E` is the handler's own error, when it returns a `Result`.
+///
+/// ```
+/// use vaxel_runtime::{CallError, ExitReason};
+///
+/// /// Whether it may be asked again without harm.
+/// fn was_not_handled<E>(error: &CallError<E>) -> bool {
+///     match error {
+///         CallError::Full | CallError::Cycle(_) => true,
+///         // It has begun, or nobody knows.
+///         CallError::Handler(_) | CallError::Crashed(_) | CallError::Timeout => false,
+///         _ => false,
+///     }
+/// }
+/// assert!(was_not_handled(&CallError::<u8>::Full));
+/// assert!(!was_not_handled(&CallError::<u8>::Crashed(ExitReason::Killed)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError<E = Infallible> {

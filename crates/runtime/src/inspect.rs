@@ -274,6 +274,32 @@ impl Inspector {
     }
 
     /// Everything there is to know of an actor.
+    ///
+    /// ```
+    /// use vaxel_runtime::{Actor, Context, ExitReason, System};
+    /// # struct Idle;
+    /// # impl Actor for Idle {
+    /// #     type Args = ();
+    /// #     async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> { Ok(Idle) }
+    /// # }
+    /// let system = System::builder().workers(1).build();
+    /// # fn run<T: Send + 'static>(
+    /// #     system: &System,
+    /// #     body: impl Future<Output = T> + Send + 'static,
+    /// # ) -> T {
+    /// #     let (done, output) = std::sync::mpsc::sync_channel(1);
+    /// #     let task = system.spawn_future(async move { done.send(body.await) });
+    /// #     let output = output.recv().unwrap();
+    /// #     drop(task);
+    /// #     output
+    /// # }
+    /// let actor = system.spawn::<Idle>(());
+    /// let told = run(&system, system.inspect().describe(&actor)).expect("it lives");
+    /// assert_eq!((told.summary.mailbox_len, told.summary.senders_waiting), (0, 0));
+    /// assert_eq!(told.summary.mailbox_capacity, Some(1024));
+    /// assert!(told.handler.is_none(), "no handler awaits");
+    /// # system.shutdown();
+    /// ```
     pub fn describe(&self, actor: &impl Target) -> Asked<Description> {
         self.ask(actor, Ask::Describe)
     }

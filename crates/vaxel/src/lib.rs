@@ -44,6 +44,7 @@
 //! - **Actors**: [`actor`] turns an `impl` block into one; [`Actor`], [`Handler`] and [`Message`]
 //!   are what it stands on; [`Supervisor`] restarts them.
 //! - **Channels**: [`Channel`], [`Socket`], [`Endpoint`].
+//! - **State** that survives: feature `state`, modules `persistence` and `store`.
 //! - **A server**: [`Server`] listens, serves channels and an axum router on one port, and stops
 //!   in order.
 //!
@@ -54,6 +55,9 @@
 //! `server`, on by default, brings channels, pub-sub and the server. Without it
 //! (`default-features = false`) this crate is actors and supervision alone, and compiles a few
 //! dozen crates fewer.
+//!
+//! `state` brings event-sourced and durable actors, projections, and their engines: SQLite, whose
+//! C sources it compiles, and memory for tests.
 //!
 //! `testkit`, off by default, brings [`testkit`](https://docs.rs/vaxel-testkit): tests in which a
 //! seed decides who runs next, and time is virtual. It is for `[dev-dependencies]`:
@@ -84,9 +88,13 @@ pub use vaxel_net::{Compression, Drain, Limits as NetLimits, NetCounters, Tls, T
 pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
 #[cfg(feature = "server")]
 pub use vaxel_server::{Figures, Server, ServerBuilder, ServerError};
+#[cfg(feature = "state")]
+pub use {vaxel_persistence as persistence, vaxel_store as store};
 
+#[cfg(any(feature = "server", feature = "state"))]
+pub use serde;
 #[cfg(feature = "server")]
-pub use {axum, serde, serde_json, serde_json::json};
+pub use {axum, serde_json, serde_json::json};
 
 /// What an application usually needs, for `use vaxel::prelude::*`.
 pub mod prelude {
@@ -97,7 +105,7 @@ pub mod prelude {
         PresenceConfig, Refusal, Reply, ReplyRef, Server, ServerError, Sessions, SlowClient,
         Socket, Topic, Window, json,
     };
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "server", feature = "state"))]
     pub use serde::{Deserialize, Serialize};
     pub use vaxel_actor::prelude::*;
 }

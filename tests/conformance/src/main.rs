@@ -17,6 +17,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use vaxel::Compression;
 use vaxel::axum::Router;
 use vaxel::axum::response::IntoResponse;
 use vaxel::axum::routing::get;
@@ -283,6 +284,7 @@ fn server(listen: &str) -> vaxel::ServerBuilder {
     let sessions = Sessions::new([7; 32]);
     Server::builder()
         .listen(listen)
+        .compression(Compression::default())
         .socket("/socket", socket())
         .socket("/auth", socket().auth_token().connect(decide))
         .socket("/hook", socket().connect(decide))

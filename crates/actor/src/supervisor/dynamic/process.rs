@@ -28,6 +28,35 @@ use crate::supervisor::{
 /// An actor that is given children while it runs, and starts them again when they crash.
 ///
 /// See the [module](crate::supervisor) for what it promises.
+///
+/// ```
+/// use vaxel_actor::prelude::*;
+///
+/// struct Session {
+///     user: u32,
+/// }
+///
+/// #[actor(crate = vaxel_actor)]
+/// impl Session {
+///     fn init(user: u32) -> Self {
+///         Session { user }
+///     }
+///
+///     #[call]
+///     fn user(&self) -> u32 {
+///         self.user
+///     }
+/// }
+///
+/// # vaxel_actor::Program::new().workers(1).run(async {
+/// let sessions = Supervisor::dynamic().children_max(100_000).start().await?;
+/// for user in 0..100 {
+///     sessions.start_child(Session::child(user).temporary()).await?;
+/// }
+/// assert_eq!(sessions.count_children().await?.active, 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct DynamicSupervisor {
     children: Children,
     children_max: usize,
