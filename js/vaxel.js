@@ -27,6 +27,12 @@
  * A push that was under way at that moment is answered `error`, and whether the server handled it
  * is not known. Only `leave` and `disconnect` stop the trying.
  *
+ * Resuming: where the server keeps what was broadcast on a topic, a channel that comes back gets
+ * what it missed, in order and once, before anything newer; `onResume` tells when it was too much.
+ *
+ * Herds: the server says how many clients there are to come back, and when it restarts they spread
+ * their first attempts accordingly.
+ *
  * Members whose name starts with an underscore belong to this module.
  */
 
@@ -115,6 +121,9 @@ export class Channel {
     this._joinRef = null;
     this._failures = 0;
     this._rejoinTimer = null;
+    this._resumes = new Hooks();
+    /** Where this channel is among the broadcasts of its topic, if the topic keeps them. */
+    this._position = null;
   }
 
   /**
@@ -186,14 +195,38 @@ export class Channel {
     return this._states.add(callback);
   }
 
+  /**
+   * Calls `callback({status, missed})` at every join of a topic that keeps its broadcasts. The
+   * status is `new`, `resumed` (the `missed` broadcasts follow), or `gap`: more was missed than
+   * the server keeps, so whatever is built from broadcasts has to be fetched anew.
+   */
+  onResume(callback) {
+    return this._resumes.add(callback);
+  }
+
   _become(name, nextAttemptAt = null) {
     this.state = name;
     this._states.call({ name, nextAttemptAt });
   }
 
+  /** The payload of the next join. */
+  _joinParams() {
+    const params = typeof this.params === "function" ? this.params() : this.params;
+    return this._position === null ? params : { ...params, vx_resume: this._position };
+  }
+
+  /** What is missed counts as seen when it comes, not when it is announced. */
+  _resume({ status, offset, as, missed }) {
+    this._position = { offset: status === "resumed" ? this._position.offset : offset, as };
+    this._resumes.call({ status, missed });
+  }
+
   _send(push) {
     push._ref = this.socket._nextRef();
-    if (push === this._joinPush) this._joinRef = push._ref;
+    if (push === this._joinPush) {
+      this._joinRef = push._ref;
+      push.payload = this._joinParams();
+    }
     this._waiting.set(push._ref, push);
     this.socket._send(this._joinRef, push._ref, this.topic, push.event, push.payload);
   }
@@ -264,6 +297,7 @@ export class Channel {
   _close() {
     if (this.state === "closed") return;
     this.state = "closed";
+    this._position = null;
     clearTimeout(this._rejoinTimer);
     this._abandon("channel closed");
     for (const push of this._buffer.splice(0)) push._settle("error", { reason: "channel closed" });
@@ -277,7 +311,11 @@ export class Channel {
     if (event === "phx_reply") this._answered(ref, payload);
     else if (event === "phx_error") this._crashed(payload?.reason ?? "channel_crash");
     else if (event === "phx_close") this._close();
-    else this._events.get(event)?.call(payload);
+    else if (event === "vx_resume") this._resume(payload);
+    else {
+      if (this._position && payload?.vx_offset) this._position.offset = payload.vx_offset;
+      this._events.get(event)?.call(payload);
+    }
   }
 
   _answered(ref, { status, response }) {
@@ -321,9 +359,14 @@ export class Socket {
     this._heartbeatTimer = null;
     this._heartbeatRef = null;
     this._refs = 0;
+    /** The time over which the server wants a herd of clients to come back, in ms. */
+    this._jitter = 0;
   }
 
-  /** A channel for a topic; `params` is the payload of its join. It is not joined yet. */
+  /**
+   * A channel for a topic; `params` is the payload of its join, or a function that makes it at
+   * every join. It is not joined yet.
+   */
   channel(topic, params = {}) {
     return new Channel(this, topic, params);
   }
@@ -351,7 +394,7 @@ export class Socket {
     this._become("connecting", attempt);
     this._timer = setTimeout(() => this._lost(), this.timeout);
     connection.onopen = () => this._opened();
-    connection.onclose = () => this._lost();
+    connection.onclose = ({ code } = {}) => this._lost("", code);
     connection.onmessage = ({ data }) => this._receive(data);
   }
 
@@ -369,6 +412,7 @@ export class Socket {
     url.pathname = `${url.pathname.replace(/\/$/, "")}/websocket`;
     const params = typeof this.params === "function" ? this.params() : this.params;
     for (const [key, value] of Object.entries(params)) url.searchParams.set(key, value);
+    url.searchParams.set("vx", "1");
     url.searchParams.set("vsn", VSN);
     return url.href;
   }
@@ -400,13 +444,24 @@ export class Socket {
     connection.close(code, reason);
   }
 
-  _lost(reason = "") {
+  _lost(reason = "", code = 1006) {
     this._drop(1000, reason);
     const attempt = this.state.attempt + 1;
-    const delay = this.reconnectAfter(attempt);
+    const delay = this.reconnectAfter(attempt) + this._spread(attempt, code);
     this._timer = setTimeout(() => this.connect(), delay);
     this._become("waiting", attempt, Date.now() + delay);
     for (const channel of [...this._channels.values()]) channel._disconnected();
+  }
+
+  /**
+   * A server that restarts says so with 1012, or it is away when the first attempt is made: then
+   * everybody comes back. Whoever has only lost its own network finds the server at once.
+   */
+  _spread(attempt, code) {
+    const isHerd = (attempt === 1 && code === 1012) || (attempt === 2 && code !== 1012);
+    const spread = isHerd ? Math.random() * this._jitter : 0;
+    if (isHerd) this._jitter = 0;
+    return spread;
   }
 
   _beatLater() {
@@ -430,7 +485,10 @@ export class Socket {
     if (typeof data !== "string") return;
     const frame = JSON.parse(data);
     const [joinRef, ref, topic, event, payload] = frame;
-    if (ref !== null && ref === this._heartbeatRef) this._heartbeatRef = null;
+    if (ref !== null && ref === this._heartbeatRef) {
+      this._heartbeatRef = null;
+      this._jitter = payload?.response?.reconnect_jitter_ms ?? 0;
+    }
     this._channels.get(topic)?._receive(joinRef, ref, event, payload);
     this._messages.call(frame);
   }

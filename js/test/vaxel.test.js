@@ -83,10 +83,10 @@ test("the address carries the parameters and the protocol version", () => {
   made.connect();
   assert.equal(
     FakeTransport.last.url,
-    "ws://localhost:4000/socket/websocket?user=ada+%26+bob&vsn=2.0.0",
+    "ws://localhost:4000/socket/websocket?user=ada+%26+bob&vx=1&vsn=2.0.0",
   );
   const secure = new Socket("https://example.test/live/", { params: () => ({ n: 1 }) });
-  assert.equal(secure.url(), "wss://example.test/live/websocket?n=1&vsn=2.0.0");
+  assert.equal(secure.url(), "wss://example.test/live/websocket?n=1&vx=1&vsn=2.0.0");
 });
 
 test("reconnecting follows the schedule and says when the next attempt comes", () => {
@@ -304,4 +304,78 @@ test("phx_close ends a channel for good", () => {
   const outcomes = [];
   channel.push("shout").receive("error", ({ reason }) => outcomes.push(reason));
   assert.deepEqual(outcomes, ["not joined"]);
+});
+
+test("a topic that keeps its broadcasts is resumed where the channel was", () => {
+  const channel = joined();
+  const heard = [];
+  channel.onResume(({ status, missed }) => heard.push(`${status} ${missed}`));
+  channel.on("said", ({ n }) => heard.push(n));
+  const tell = (told) => {
+    FakeTransport.last.deliver(channel._joinRef, null, "room:lobby", "vx_resume", told);
+  };
+  const say = (n) => {
+    const payload = { n, vx_offset: `e-${n}` };
+    FakeTransport.last.deliver(null, null, "room:lobby", "said", payload);
+  };
+  const comeBack = () => {
+    FakeTransport.last.lose();
+    mock.timers.tick(10);
+    FakeTransport.last.open();
+    const [join] = FakeTransport.last.take();
+    FakeTransport.last.reply(join);
+    return join[4];
+  };
+  assert.deepEqual(comeBack(), { from: "test" }, "nothing is known of a history yet");
+  tell({ status: "new", offset: "e-0", as: "0.1", missed: 0 });
+  assert.deepEqual(comeBack(), { from: "test", vx_resume: { offset: "e-0", as: "0.1" } });
+  tell({ status: "resumed", offset: "e-3", as: "0.2", missed: 3 });
+  say(1);
+  say(2);
+  // What was announced and did not come is asked for again.
+  assert.deepEqual(comeBack().vx_resume, { offset: "e-2", as: "0.2" });
+  tell({ status: "gap", offset: "e-900", as: "0.3", missed: 0 });
+  assert.deepEqual(comeBack().vx_resume, { offset: "e-900", as: "0.3" });
+  assert.deepEqual(heard, ["new 0", "resumed 3", 1, 2, "gap 0"]);
+});
+
+test("params may be a function, which is called at every join", () => {
+  let calls = 0;
+  const channel = open().channel("room:lobby", () => ({ call: ++calls }));
+  channel.join();
+  assert.deepEqual(FakeTransport.last.take()[0][4], { call: 1 });
+  FakeTransport.last.lose();
+  mock.timers.tick(10);
+  FakeTransport.last.open();
+  assert.deepEqual(FakeTransport.last.take()[0][4], { call: 2 });
+});
+
+/** Opens a socket that knows how long a herd is to take. */
+function hinted() {
+  open();
+  mock.timers.tick(30_000);
+  const [beat] = FakeTransport.last.take();
+  FakeTransport.last.reply(beat, "ok", { reconnect_jitter_ms: 8_000 });
+}
+
+test("after a restart of the server the first attempts are spread", () => {
+  mock.method(Math, "random", () => 0.5);
+  hinted();
+  FakeTransport.last.onclose({ code: 1012, reason: "drain" });
+  assert.equal(states.at(-1).nextAttemptAt, Date.now() + 10 + 4_000);
+  mock.timers.tick(4_010);
+  FakeTransport.last.lose();
+  assert.equal(states.at(-1).nextAttemptAt, Date.now() + 50, "once");
+  mock.restoreAll();
+});
+
+test("whoever loses its own network tries at once, and waits its turn if nobody answers", () => {
+  mock.method(Math, "random", () => 0.5);
+  hinted();
+  FakeTransport.last.lose();
+  assert.equal(states.at(-1).nextAttemptAt, Date.now() + 10);
+  mock.timers.tick(10);
+  FakeTransport.last.lose();
+  assert.equal(states.at(-1).nextAttemptAt, Date.now() + 50 + 4_000);
+  mock.restoreAll();
 });

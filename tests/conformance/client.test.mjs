@@ -173,7 +173,7 @@ for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongP
     assert.deepEqual(order, [0, 1, 2, 3]);
   });
 
-  test(`a second channel object of one topic takes the place of the first, over ${name}`, async () => {
+  test(`a second channel object of a topic replaces the first, over ${name}`, async () => {
     const { socket } = client(server.mount(), { transport });
     const first = join(socket, "room:twice");
     await first.joins.next("the first join");

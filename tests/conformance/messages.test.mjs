@@ -241,6 +241,16 @@ row("row 38: a push goes to one channel, with its join_ref and a null ref", asyn
   b.close();
 });
 
+row("row 39: an intercepted broadcast arrives as the channel has it", async (a) => {
+  const b = await Raw.open(server.mount());
+  await a.join("room:39", "1");
+  await b.join("room:39", "9");
+  a.send("1", null, "room:39", "marked", { n: 1 });
+  await a.expect("1", null, "room:39", "marked", { n: 1, marked: true });
+  await b.expect("9", null, "room:39", "marked", { n: 1, marked: true });
+  b.close();
+});
+
 row("events of one channel are answered in the order sent", async (raw) => {
   await raw.join("room:1");
   for (let n = 0; n < 500; n += 1) raw.send("1", `${n}`, "room:1", "echo", { n });

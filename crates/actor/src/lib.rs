@@ -69,7 +69,7 @@ pub mod __macro;
 
 pub use agent::{Agent, AgentRef};
 pub use beside_tokio::system_beside;
-pub use call::Call;
+pub use call::{Call, Cast};
 pub use circuit_breaker::CircuitBreaker;
 pub use durations::{millis, secs};
 pub use event_manager::{EventHandler, EventManager, EventManagerRef};

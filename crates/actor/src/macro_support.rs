@@ -2,13 +2,22 @@
 
 use std::error::Error;
 use std::fmt::{Display, Write};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::LazyLock;
 
-pub use crate::call::{Call, Outcome, call, cast};
+pub use crate::call::{Call, Cast, Outcome, call, cast, send};
 pub use crate::program::Program;
 pub use crate::supervisor::ChildSpec;
 pub use vaxel_runtime::{
     Actor, ActorRef, Context, ExitReason, Handler, Mailbox, Message, SendError, System, spawn,
 };
+
+/// The key of a message, of whatever can be hashed. Hashed anew in each process, so that nobody can
+/// choose keys that meet.
+pub fn key_of<K: Hash + ?Sized>(key: &K) -> u64 {
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEYS.hash_one(key)
+}
 
 /// The error of an `init`, on its way to an exit reason.
 ///

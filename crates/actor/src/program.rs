@@ -15,6 +15,31 @@ const TOKIO_SHUTDOWN_LIMIT: Duration = secs(5);
 /// A program: a tokio runtime, an actor system whose workers can use it, and an async body.
 ///
 /// `#[vaxel::main]` is sugar over this.
+///
+/// ```
+/// use vaxel_actor::prelude::*;
+///
+/// struct Greeter;
+///
+/// #[actor(crate = vaxel_actor)]
+/// impl Greeter {
+///     fn init() -> Self {
+///         Greeter
+///     }
+///
+///     #[call]
+///     async fn greet(&mut self, name: String) -> String {
+///         // Libraries of tokio work in handlers.
+///         tokio::time::sleep(millis(1)).await;
+///         format!("hello, {name}")
+///     }
+/// }
+///
+/// let answer = vaxel_actor::Program::new().workers(2).run(async {
+///     Greeter::spawn().greet("Ada".into()).await
+/// });
+/// assert_eq!(answer.as_deref(), Ok("hello, Ada"));
+/// ```
 #[derive(Default)]
 #[must_use = "a program does nothing before it runs"]
 pub struct Program {

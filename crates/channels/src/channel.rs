@@ -8,6 +8,7 @@ pub(crate) mod membership;
 pub(crate) mod presence;
 pub(crate) mod process;
 pub(crate) mod reference;
+pub(crate) mod resume;
 
 use std::future::Future;
 
@@ -15,10 +16,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vaxel_actor::{ExitReason, Mailbox};
+use vaxel_pubsub::{Broadcast, Window};
 
 use crate::payload::{Payload, to_json};
+use crate::rate::Rate;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::slow::Slow;
 use crate::topic::Topic;
 use context::ChannelContext;
 
@@ -54,6 +58,31 @@ pub trait Channel: Sized + Send + 'static {
     /// How many messages may wait.
     const MAILBOX: Mailbox = Mailbox::bounded(Mailbox::DEFAULT_CAPACITY);
 
+    /// How often a client may send which event. Events beyond are refused before
+    /// [`handle_in`](Self::handle_in) hears of them.
+    ///
+    /// ```
+    /// # use vaxel_channels::Rate;
+    /// const RATES: &[Rate] = &[Rate::per_second("say", 5), Rate::per_second("*", 50)];
+    /// ```
+    const RATES: &'static [Rate] = &[];
+
+    /// Broadcasts on the topic that go through [`handle_out`](Self::handle_out) instead of
+    /// straight to the client. Each costs a message to every channel of the topic, so few should.
+    const INTERCEPT: &'static [&'static str] = &[];
+
+    /// How much of what is broadcast the topics of this channel keep, for clients that come back:
+    /// they get what they missed, in order and once, or are told that it is too much.
+    ///
+    /// A client that joins is pushed `vx_resume` after the reply, with `offset` and `as`, and every
+    /// broadcast whose payload is an object has a member `vx_offset`. One that comes back gives
+    /// the param `vx_resume`, an object with the last `offset` it saw and its `as`; the client in
+    /// `js/` does so by itself. Params that refuse unknown members refuse it.
+    const RESUME: Option<Window> = None;
+
+    /// What happens with broadcasts on the topic for a client that reads too slowly.
+    const SLOW: Slow = Slow::Close;
+
     /// Decides whether a client may join, and makes the channel.
     ///
     /// # Errors
@@ -77,6 +106,17 @@ pub trait Channel: Sized + Send + 'static {
     ) -> impl Future<Output = Result<Reply, Refusal>> + Send {
         let _ = (payload, cx);
         std::future::ready(Err(Refusal::new(format!("unknown event {event:?}"))))
+    }
+
+    /// Decides what the client gets of a broadcast that is [intercepted](Self::INTERCEPT): as it
+    /// is unless implemented; changed, by [`push`](ChannelContext::push); or nothing.
+    fn handle_out(
+        &mut self,
+        broadcast: Broadcast,
+        cx: &mut ChannelContext<'_, Self>,
+    ) -> impl Future<Output = ()> + Send {
+        cx.push_content(broadcast.event(), broadcast.content());
+        std::future::ready(())
     }
 
     /// Runs when the channel ends on purpose, not after a panic or a kill. What it pushes still

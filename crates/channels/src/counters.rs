@@ -20,10 +20,17 @@ pub(crate) struct ShardCounters {
     pub(crate) pauses: Counter,
     pub(crate) deliveries: Counter,
     pub(crate) disconnects: Counter,
+    pub(crate) intercepts_missed: Counter,
     pub(crate) poll_sessions: Counter,
     pub(crate) poll_sessions_refused: Counter,
     pub(crate) poll_sessions_expired: Counter,
     pub(crate) poll_sessions_behind: Counter,
+}
+
+impl ShardCounters {
+    pub(crate) fn channels_open(&self) -> u64 {
+        self.channels.load()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +108,10 @@ pub struct ChannelCounters {
     /// Pushes and replies of bytes that were not sent, because the client cannot take them or a
     /// name in them is longer than 255 bytes.
     pub binary_undeliverable: u64,
+    /// Events refused because of a rate.
+    pub events_rate_limited: u64,
+    /// Broadcasts that a channel intercepts and did not get because its mailbox was full.
+    pub intercepts_missed: u64,
     /// Broadcasts sent.
     pub broadcasts: u64,
     /// Broadcasts an actor did not get because its mailbox was full.
@@ -122,6 +133,7 @@ impl ChannelCounters {
         self.pauses += shard.pauses.load();
         self.deliveries += shard.deliveries.load();
         self.disconnects += shard.disconnects.load();
+        self.intercepts_missed += shard.intercepts_missed.load();
         self.poll_sessions_open += shard.poll_sessions.load();
         self.poll_sessions_refused += shard.poll_sessions_refused.load();
         self.poll_sessions_expired += shard.poll_sessions_expired.load();
@@ -149,6 +161,8 @@ impl ChannelCounters {
             ("poll_sessions_expired", self.poll_sessions_expired),
             ("poll_sessions_behind", self.poll_sessions_behind),
             ("binary_undeliverable", self.binary_undeliverable),
+            ("events_rate_limited", self.events_rate_limited),
+            ("intercepts_missed", self.intercepts_missed),
             ("broadcasts", self.broadcasts),
             ("broadcasts_missed", self.broadcasts_missed),
         ]

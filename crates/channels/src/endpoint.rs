@@ -9,13 +9,15 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::Notify;
 use vaxel_actor::{Message, Recipient, System};
-use vaxel_net::{PushError, ShardHandle};
+use vaxel_net::{OutboxPolicy, PushError, ShardHandle};
 use vaxel_presence::{Presence, PresenceConfig};
 use vaxel_pubsub::{Broadcast, Content, Lane, PubSub, Subscription};
 
 use crate::counters::{ChannelCounters, ShardCounters};
 use crate::payload::to_json;
+use crate::slow::{Slow, SlowTopics};
 use crate::socket::command::{Command, Encoded};
+use crate::topic::Pattern;
 
 /// The event that closes the connections whose id is its topic.
 pub(crate) const DISCONNECT: &str = "disconnect";
@@ -36,6 +38,7 @@ struct Shared {
     channels_alive: AtomicUsize,
     channels_ended: Notify,
     binary_undeliverable: AtomicU64,
+    events_rate_limited: AtomicU64,
     presence: OnceLock<Presence>,
     poll_numbers: AtomicU32,
 }
@@ -45,6 +48,7 @@ struct Shards {
     handles: Box<[OnceLock<ShardHandle<Command>>]>,
     /// One for each shard, then one for all long-poll sessions.
     counters: Box<[ShardCounters]>,
+    slow: OnceLock<SlowTopics>,
 }
 
 impl Endpoint {
@@ -53,6 +57,7 @@ impl Endpoint {
         let shards = Arc::new(Shards {
             handles: (0..shards).map(|_| OnceLock::new()).collect(),
             counters: (0..=shards).map(|_| ShardCounters::default()).collect(),
+            slow: OnceLock::new(),
         });
         let pubsub = PubSub::new();
         pubsub.add_lane(shards.clone());
@@ -66,6 +71,7 @@ impl Endpoint {
             channels_alive,
             channels_ended,
             binary_undeliverable,
+            events_rate_limited: AtomicU64::new(0),
             presence: OnceLock::new(),
             poll_numbers: AtomicU32::new(0),
         };
@@ -172,6 +178,7 @@ impl Endpoint {
         let pubsub = self.shared.pubsub.counters();
         let undeliverable = &self.shared.binary_undeliverable;
         sum.binary_undeliverable = undeliverable.load(Ordering::Relaxed);
+        sum.events_rate_limited = self.shared.events_rate_limited.load(Ordering::Relaxed);
         sum.broadcasts = pubsub.broadcasts;
         sum.broadcasts_missed = pubsub.broadcasts_missed;
         sum
@@ -198,6 +205,20 @@ impl Endpoint {
             .fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn rate_limited(&self) {
+        self.shared
+            .events_rate_limited
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sets what happens with broadcasts for slow clients, once.
+    pub(crate) fn set_slow(&self, topics: Vec<(Pattern, Slow)>) {
+        if !topics.is_empty() {
+            // An endpoint has one protocol, which sets it when it is made.
+            _ = self.shared.shards.slow.set(SlowTopics::new(topics));
+        }
+    }
+
     pub(crate) fn channel_starts(&self) {
         self.shared.channels_alive.fetch_add(1, Ordering::SeqCst);
     }
@@ -215,6 +236,14 @@ impl Endpoint {
 
     pub(crate) fn shard_counters(&self, shard: usize) -> &ShardCounters {
         &self.shared.shards.counters[shard]
+    }
+
+    /// Over how long clients are to come back after a restart, in ms.
+    pub(crate) fn reconnect_jitter_ms(&self, rejoins_per_second: u32) -> u64 {
+        const JITTER_MS_MAX: u64 = 60_000;
+        let shards = self.shared.shards.counters.iter();
+        let channels: u64 = shards.map(ShardCounters::channels_open).sum();
+        (channels * 1_000 / u64::from(rejoins_per_second.max(1))).min(JITTER_MS_MAX)
     }
 
     /// The figures of all long-poll sessions, to which several threads write.
@@ -255,7 +284,11 @@ impl Message for Probed {
 impl Lane for Shards {
     /// One entry per shard; the frame is the same bytes for all.
     fn deliver(&self, broadcast: &Broadcast) {
-        let encoded = Encoded::new(broadcast);
+        let policy = match self.slow.get() {
+            Some(slow) => slow.policy(broadcast),
+            None => OutboxPolicy::Close,
+        };
+        let encoded = Encoded::new(broadcast, policy);
         for handle in self.handles.iter().filter_map(OnceLock::get) {
             if handle.push(Command::Broadcast(encoded.clone())).is_err() {
                 tracing::debug!(shard = handle.index(), "a shard did not take a broadcast");

@@ -41,11 +41,13 @@ mod origins;
 mod params;
 mod payload;
 mod poll;
+mod rate;
 mod refusal;
 mod reply;
 mod serializer;
 mod sessions;
 mod signer;
+mod slow;
 mod socket;
 mod topic;
 mod vsn;
@@ -62,16 +64,18 @@ pub use limits::Limits;
 pub use origins::Origins;
 pub use payload::{Payload, PayloadError};
 pub use poll::{LongPoll, PollConfig, PollMount, PollResponse};
+pub use rate::Rate;
 pub use refusal::Refusal;
 pub use reply::Reply;
 pub use sessions::{Session, Sessions};
+pub use slow::Slow;
 pub use socket::{ChannelsProtocol, ConnectRequest, Socket};
 pub use topic::Topic;
 pub use vaxel_presence::{
     Fetch, Fetched, Presence, PresenceConfig, PresenceCounters, Presences, StateSink, TrackError,
     Tracked,
 };
-pub use vaxel_pubsub::Content;
+pub use vaxel_pubsub::{Content, Window};
 
 /// The connection plane of a server of channels.
 pub type ChannelsNet = vaxel_net::NetHandle<<ChannelsProtocol as vaxel_net::Protocol>::Command>;

@@ -16,6 +16,11 @@ pub struct Limits {
     /// Bytes of a topic. A join of a longer one is refused with the reason `topic too long`.
     /// Default 1,024.
     pub topic_bytes_max: u32,
+    /// Joins a second that the server wants when everybody comes back at once. The answers to the
+    /// heartbeats of clients that connect with the param `vx` tell them over how long to spread
+    /// their return, `reconnect_jitter_ms`: the channels that are joined now, divided by this, one
+    /// minute at the most. Default 5,000.
+    pub rejoins_per_second: u32,
 }
 
 impl Default for Limits {
@@ -25,6 +30,7 @@ impl Default for Limits {
             messages_in_flight_max: 256,
             bytes_in_flight_max: 1 << 20,
             topic_bytes_max: 1024,
+            rejoins_per_second: 5_000,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How an application says no.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use vaxel_actor::CallError;
@@ -26,6 +28,20 @@ impl Refusal {
         }
         Self::with(&Response {
             reason: reason.as_ref(),
+        })
+    }
+
+    /// Refuses an event that comes too early.
+    pub(crate) fn rate_limited(early: Duration) -> Self {
+        #[derive(Serialize)]
+        struct Response {
+            reason: &'static str,
+            retry_after_ms: u64,
+        }
+        let retry_after_ms = u64::try_from(early.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        Self::with(&Response {
+            reason: "rate limited",
+            retry_after_ms,
         })
     }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vaxel_actor::{Recipient, System};
+use vaxel_pubsub::Window;
 
 use crate::assigns::Assigns;
 use crate::channel::Channel;
@@ -27,6 +28,7 @@ use crate::origins::Origins;
 use crate::poll::PollConfig;
 use crate::refusal::Refusal;
 use crate::sessions::Sessions;
+use crate::slow::Slow;
 use crate::topic::Pattern;
 
 pub use connect::ConnectRequest;
@@ -84,14 +86,36 @@ impl Socket {
     /// the empty remainder too. The first route that matches wins.
     ///
     /// # Panics
-    /// When the pattern has a `*` that is not its last character.
+    /// When the pattern has a `*` that is not its last character, or can never match because an
+    /// earlier one takes all its topics.
+    #[track_caller]
     pub fn channel<C: Channel>(mut self, pattern: &str) -> Self {
         let kind = Box::new(Of::<C>(PhantomData));
-        self.routes.push(Route {
-            pattern: Pattern::new(pattern),
-            kind,
-        });
+        let pattern = Pattern::new(pattern);
+        let mut earlier = self.routes.iter().map(|route| &route.pattern);
+        if let Some(earlier) = earlier.find(|earlier| earlier.covers(&pattern)) {
+            panic!(
+                "no topic reaches the route {pattern}: {earlier} stands before it and takes them \
+                 all; put {pattern} first"
+            );
+        }
+        self.routes.push(Route { pattern, kind });
         self
+    }
+
+    /// The topics and what was chosen for their slow clients; none when all have the default.
+    pub(crate) fn slow_topics(&self) -> Vec<(Pattern, Slow)> {
+        let routes = self.routes.iter();
+        let all = routes.map(|route| (route.pattern.clone(), route.kind.slow()));
+        let all: Vec<_> = all.collect();
+        let is_default = all.iter().all(|(_, slow)| *slow == Slow::Close);
+        if is_default { Vec::new() } else { all }
+    }
+
+    /// The topics that keep a history, and how much.
+    pub(crate) fn windows(&self) -> impl Iterator<Item = (Pattern, Window)> {
+        let routes = self.routes.iter();
+        routes.filter_map(|route| Some((route.pattern.clone(), route.kind.window()?)))
     }
 
     /// Decides who may connect. What the hook assigns is seen by all channels of the connection.
@@ -152,7 +176,7 @@ impl Socket {
     }
 
     /// The channel for a topic and the bytes of the topic that its pattern spells out.
-    fn route(&self, topic: &str) -> Option<(&dyn Kind, usize)> {
+    pub(crate) fn route(&self, topic: &str) -> Option<(&dyn Kind, usize)> {
         self.routes
             .iter()
             .find_map(|route| Some((&*route.kind, route.pattern.matches(topic)?)))
@@ -160,8 +184,17 @@ impl Socket {
 }
 
 /// A type of channel.
-trait Kind: Send + Sync + 'static {
+pub(crate) trait Kind: Send + Sync + 'static {
     fn spawn(&self, system: &System, request: JoinRequest) -> Recipient<Inbound>;
+
+    /// The events that go through the channel.
+    fn intercepts(&self) -> &'static [&'static str];
+
+    /// What happens with their broadcasts for slow clients.
+    fn slow(&self) -> Slow;
+
+    /// What its topics keep.
+    fn window(&self) -> Option<Window>;
 }
 
 struct Of<C>(PhantomData<fn() -> C>);
@@ -169,6 +202,18 @@ struct Of<C>(PhantomData<fn() -> C>);
 impl<C: Channel> Kind for Of<C> {
     fn spawn(&self, system: &System, request: JoinRequest) -> Recipient<Inbound> {
         system.spawn_queued::<ChannelActor<C>>(request).recipient()
+    }
+
+    fn intercepts(&self) -> &'static [&'static str] {
+        C::INTERCEPT
+    }
+
+    fn slow(&self) -> Slow {
+        C::SLOW
+    }
+
+    fn window(&self) -> Option<Window> {
+        C::RESUME
     }
 }
 

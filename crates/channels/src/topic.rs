@@ -82,11 +82,31 @@ impl Pattern {
         }
     }
 
+    /// Whether it matches every topic that `other` matches.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(this), Self::Exact(other)) => this == other,
+            (Self::Prefix(this), Self::Exact(other) | Self::Prefix(other)) => {
+                other.starts_with(&**this)
+            }
+            (Self::Exact(_), Self::Prefix(_)) => false,
+        }
+    }
+
     /// The number of bytes of `topic` that the pattern spells out, if it matches.
     pub(crate) fn matches(&self, topic: &str) -> Option<usize> {
         match self {
             Self::Exact(exact) => (**exact == *topic).then_some(topic.len()),
             Self::Prefix(prefix) => topic.starts_with(&**prefix).then_some(prefix.len()),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(exact) => write!(f, "{exact:?}"),
+            Self::Prefix(prefix) => write!(f, "\"{prefix}*\""),
         }
     }
 }

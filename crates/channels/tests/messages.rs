@@ -328,6 +328,25 @@ fn what_is_no_message_closes_with_1011_and_others_live() {
 }
 
 #[test]
+fn clients_that_ask_for_hints_are_told_over_how_long_to_come_back() {
+    let limits = Limits {
+        rejoins_per_second: 2,
+        ..Limits::default()
+    };
+    let server = TestServer::start(routes::socket().limits(limits));
+    let target = "/socket/websocket?vsn=2.0.0&vx=1";
+    let (mut hinted, mut plain) = (Client::connect(server.address(), target), server.client());
+    hinted.join("room:1", "1");
+    plain.join("room:1", "1");
+    plain.join("room:2", "2");
+    hinted.send(json!([null, "7", "phoenix", "heartbeat", {}]));
+    let reply = ok(json!({"reconnect_jitter_ms": 1_500}));
+    hinted.expect(json!([null, "7", "phoenix", "phx_reply", reply]));
+    plain.send(json!([null, "7", "phoenix", "heartbeat", {}]));
+    plain.expect(json!([null, "7", "phoenix", "phx_reply", ok(json!({}))]));
+}
+
+#[test]
 fn bytes_are_echoed_pushed_and_broadcast_in_binary_frames() {
     let server = TestServer::start(routes::socket());
     let (mut client, mut other) = (server.client(), server.client());

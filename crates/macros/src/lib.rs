@@ -49,7 +49,10 @@ use proc_macro::TokenStream;
 ///   once per incarnation. An error must implement `Display`; it becomes the exit reason, with its
 ///   causes.
 /// * `#[call] fn name(&mut self, args…) -> T`: a request with a reply.
-/// * `#[cast] fn name(&mut self, args…)`: a message without a reply.
+/// * `#[cast] fn name(&mut self, args…)`: a message without a reply. `#[cast(key = symbol)]` says
+///   what it is about, for mailboxes with `OnFull::KeepNewest`: of several that wait under one key
+///   the older ones give way first. The key is any expression over the arguments, which it sees by
+///   reference, whose value can be hashed: `key = (room, user)`.
 /// * `#[info] fn name(&mut self, message: M)`: implements `Handler<M>` for a message type that
 ///   exists already: downs, timers, shared protocols.
 /// * `fn terminate(&mut self, reason: &ExitReason)`: runs after a stop or a shutdown, not after a
@@ -58,7 +61,9 @@ use proc_macro::TokenStream;
 /// # What is written
 /// * `CounterRef`, a newtype of `ActorRef<Counter>` with one method per call and cast. A call
 ///   returns a future `Call`; where the handler returns a type written `Result<T, E>`, the call
-///   yields `Result<T, CallError<E>>`. A cast returns `Result<(), SendError<_>>` at once.
+///   yields `Result<T, CallError<E>>`. A cast returns `Result<(), SendError<_>>` at once, with the
+///   arguments given back; beside it there is `send_name`, a future of the same, which waits for
+///   room where the mailbox lets senders wait (`OnFull::Wait`). A handler of that name replaces it.
 /// * `Counter::spawn(args…)` in the current system, `Counter::spawn_in(&system, args…)`, and
 ///   `Counter::child(args…)`, the child spec for a supervisor (the arguments must be `Clone`, since
 ///   every restart takes a fresh copy). A function of the same name in the block replaces it.
@@ -88,6 +93,8 @@ pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
 /// struct Lookup { symbol: String }
 /// ```
 ///
+/// `#[message(key = self.symbol)]` says what it is about, as the `key` of a `#[cast]` does.
+///
 /// `#[message(crate = path)]` names where Vaxel is found, `::vaxel` by default.
 #[proc_macro_derive(Message, attributes(message))]
 pub fn message(item: TokenStream) -> TokenStream {
@@ -113,7 +120,17 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `trace_lines`; and `crate = path`, `::vaxel_testkit` by default.
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
-    simulated::expand(options.into(), item.into())
+    let root = syn::parse_quote!(::vaxel_testkit);
+    simulated::expand(options.into(), item.into(), root)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// As `vaxel_testkit::test`, for those who have the testkit as a part of the `vaxel` crate.
+#[proc_macro_attribute]
+pub fn facade_test(options: TokenStream, item: TokenStream) -> TokenStream {
+    let root = syn::parse_quote!(::vaxel::testkit);
+    simulated::expand(options.into(), item.into(), root)
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

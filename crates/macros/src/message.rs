@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, Result, Type, parse_quote, parse2};
+use syn::{DeriveInput, Expr, Result, Type, parse_quote, parse2};
 
 use crate::options::{self, Root};
 
@@ -10,6 +10,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let input: DeriveInput = parse2(item)?;
     let mut root = Root::default();
     let mut reply: Type = parse_quote!(());
+    let mut key: Option<Expr> = None;
     for attribute in input
         .attrs
         .iter()
@@ -19,8 +20,9 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
             options::each(input, |name, value| {
                 match name.to_string().as_str() {
                     "reply" => reply = value.parse()?,
+                    "key" => key = Some(value.parse()?),
                     "crate" => root = value.parse()?,
-                    _ => return Err(options::unknown(name, "`reply` or `crate`")),
+                    _ => return Err(options::unknown(name, "`reply`, `key` or `crate`")),
                 }
                 Ok(())
             })
@@ -28,10 +30,18 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     }
     let (name, Root(root)) = (&input.ident, root);
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    let key = key.map(|key| {
+        quote! {
+            fn key(&self) -> ::core::option::Option<::core::primitive::u64> {
+                ::core::option::Option::Some(#root::__macro::key_of(&(#key)))
+            }
+        }
+    });
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics #root::__macro::Message for #name #type_generics #where_clause {
             type Reply = #reply;
+            #key
         }
     })
 }
@@ -66,6 +76,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_what_a_newer_message_must_share() {
+        let keyed = text(quote!(
+            #[message(key = self.symbol)]
+            struct Price {
+                symbol: u32,
+                price: u32,
+            }
+        ));
+        let key = "Some (:: vaxel :: __macro :: key_of (& (self . symbol)))";
+        assert!(
+            keyed.contains("fn key (& self)") && keyed.contains(key),
+            "{keyed}"
+        );
+    }
+
+    #[test]
     fn unknown_option_names_the_known_ones() {
         let error = text(quote!(
             #[message(answer = u8)]
@@ -73,7 +99,7 @@ mod tests {
         ));
         assert_eq!(
             error,
-            "unknown option `answer`: expected `reply` or `crate`"
+            "unknown option `answer`: expected `reply`, `key` or `crate`"
         );
     }
 }

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, Ident, ItemFn, Path, Result, parse_quote, parse2};
+use syn::{Error, Expr, Ident, ItemFn, Path, Result, parse2};
 
 use crate::options::{self, Root};
 
@@ -33,7 +33,12 @@ impl Parse for Options {
     }
 }
 
-pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
+/// `default` is where the testkit is found unless the options say otherwise.
+pub(crate) fn expand(
+    options: TokenStream,
+    item: TokenStream,
+    default: Path,
+) -> Result<TokenStream> {
     let Options { root, settings } = parse2(options)?;
     let function: ItemFn = parse2(item)?;
     let signature = &function.sig;
@@ -45,7 +50,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
         let text = "a simulated test takes one argument, the `Sim`";
         return Err(Error::new_spanned(&signature.ident, text));
     }
-    let root = root.unwrap_or_else(|| parse_quote!(::vaxel_testkit));
+    let root = root.unwrap_or(default);
     let settings = settings.iter().map(|(name, value)| quote!(.#name(#value)));
     let (attributes, visibility, name) = (&function.attrs, &function.vis, &signature.ident);
     let (inputs, output, body) = (&signature.inputs, &signature.output, &function.block);
@@ -62,9 +67,12 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use syn::parse_quote;
 
     fn text(options: TokenStream, item: TokenStream) -> String {
-        expand(options, item).map_or_else(|error| error.to_string(), |tokens| tokens.to_string())
+        let place = parse_quote!(::vaxel_testkit);
+        expand(options, item, place)
+            .map_or_else(|error| error.to_string(), |tokens| tokens.to_string())
     }
 
     #[test]

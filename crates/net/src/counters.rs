@@ -78,6 +78,8 @@ counters! {
     handshake_timeouts,
     /// Requests refused because of [`Limits::http_head_bytes_max`](crate::Limits).
     http_heads_too_big,
+    /// Connections dropped because the client broke the rules of TLS or spoke something else.
+    tls_errors,
     /// Connections handed to HTTP.
     http_connections,
     /// Requests answered by the HTTP service.

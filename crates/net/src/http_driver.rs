@@ -2,11 +2,13 @@
 
 mod answer;
 mod rewind;
+mod stream;
 mod task;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -22,8 +24,10 @@ use tower_service::Service;
 use crate::admission::Guest;
 use crate::counters::Counters;
 use crate::limits::Limits;
+use crate::tls::TlsSession;
 use answer::Answer;
 use rewind::Rewind;
+use stream::Stream;
 use task::HandlerTask;
 
 /// Who sent a request: an extension of every request given to the HTTP service.
@@ -43,6 +47,7 @@ pub(crate) enum HttpPhase {
 /// A connection on its way from the shard's table to hyper.
 pub(crate) struct Handover {
     pub(crate) socket: std::net::TcpStream,
+    pub(crate) tls: Option<TlsSession>,
     /// What was read already: the head of the first request, and perhaps more.
     pub(crate) read: Bytes,
     pub(crate) peer: SocketAddr,
@@ -90,6 +95,7 @@ where
 {
     let Handover {
         socket,
+        tls,
         read,
         peer,
         guest,
@@ -106,28 +112,16 @@ where
         counters.http_requests.add(1);
         let task = HandlerTask::spawn(&runtime, service.clone(), request);
         let counters = Arc::clone(&counters);
-        async move {
-            let status = match tokio::time::timeout(timeout, task).await {
-                Ok(Some(response)) => return Ok::<_, Infallible>(response),
-                Ok(None) => {
-                    counters.http_panics.add(1);
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
-                Err(_) => {
-                    counters.http_timeouts.add(1);
-                    StatusCode::REQUEST_TIMEOUT
-                }
-            };
-            let mut response = Response::new(Answer::Empty);
-            *response.status_mut() = status;
-            Ok(response)
-        }
+        async move { Ok::<_, Infallible>(answered(task, timeout, &counters).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.handshake_timeout)
         .max_buf_size(limits.http_head_bytes_max.max(8 << 10))
-        .serve_connection(TokioIo::new(Rewind::new(stream, read)), answer)
+        .serve_connection(
+            TokioIo::new(Rewind::new(Stream::new(stream, tls), read)),
+            answer,
+        )
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut seen = HttpPhase::Run;
@@ -146,6 +140,28 @@ where
         }
     }
     drop(open);
+}
+
+/// The handler's answer, or one in its place.
+async fn answered<B: Body>(
+    task: HandlerTask<B>,
+    timeout: Duration,
+    counters: &Counters,
+) -> Response<Answer<B>> {
+    let status = match tokio::time::timeout(timeout, task).await {
+        Ok(Some(response)) => return response,
+        Ok(None) => {
+            counters.http_panics.add(1);
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        Err(_) => {
+            counters.http_timeouts.add(1);
+            StatusCode::REQUEST_TIMEOUT
+        }
+    };
+    let mut response = Response::new(Answer::Empty);
+    *response.status_mut() = status;
+    response
 }
 
 /// Keeps the count of open connections right, however the connection ends.

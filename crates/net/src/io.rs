@@ -19,7 +19,7 @@ use crate::counters::Counters;
 use crate::limits::Limits;
 use crate::outbox::OutboxPolicy;
 use crate::protocol::CloseReason;
-pub(crate) use entry::{Entry, Held, State};
+pub(crate) use entry::{Backlog, Entry, Held, State};
 pub(crate) use poll::{Interest, Poll, Ready, Source};
 
 /// Names one connection of one shard, for as long as the shard lives: a slot that is used again
@@ -116,7 +116,14 @@ impl<S> ShardIo<S> {
     }
 
     /// Closes an open connection: what waits is sent first, then the close frame.
+    ///
+    /// A server never begins a close with 1000, which tells clients that nobody needs them any
+    /// more, so that some do not come back; 1001 is sent in its place.
     pub fn close(&mut self, id: ConnectionId, code: CloseCode, reason: &str) {
+        let code = match code {
+            CloseCode::NORMAL => CloseCode::GOING_AWAY,
+            code => code,
+        };
         if self.is_open(id) {
             self.begin_close(
                 id,
@@ -274,7 +281,12 @@ impl<S> ShardIo<S> {
         let Some(entry) = self.entry_mut(id) else {
             return;
         };
-        if entry.state == State::Closing && entry.outbox().is_none() {
+        if entry.state == State::Closing && !entry.has_unsent() {
+            if let Some(Backlog { tls: Some(tls), .. }) = entry.backlog.as_deref_mut() {
+                tls.close();
+                // A peer that does not take these few bytes learns it from the shutdown.
+                let _ = tls.flush(&entry.socket);
+            }
             // Fails only when the client has gone, which the next read finds.
             let _ = rustix::net::shutdown(&entry.socket, Shutdown::Write);
         }

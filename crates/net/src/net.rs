@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::listener;
 use crate::protocol::Protocol;
 use crate::shard::Seed;
+use crate::tls::Tls;
 
 /// Where to listen, and with what.
 #[derive(Clone, Debug)]
@@ -42,6 +43,9 @@ pub struct NetConfig {
     /// (40 KiB) for all its connections, made when first needed, and a broadcast
     /// ([`Frame::with_twin`](vaxel_websocket::Frame::with_twin)) is compressed once.
     pub compression: Option<Compression>,
+    /// Whether every connection is under TLS, and with which certificate. Default `None`. Costs
+    /// about 7 KiB for each connection.
+    pub tls: Option<Tls>,
 }
 
 impl NetConfig {
@@ -53,6 +57,7 @@ impl NetConfig {
             shards,
             limits: Limits::default(),
             compression: None,
+            tls: None,
         }
     }
 }
@@ -159,6 +164,7 @@ where
             shard_count: count,
             limits: Arc::clone(&limits),
             compression: config.compression,
+            tls: config.tls.clone(),
             admission: Arc::clone(&admission),
             http: http_driver::driver(service.clone(), runtime.clone(), Arc::clone(&limits)),
             counters,

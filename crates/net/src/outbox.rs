@@ -118,6 +118,13 @@ impl Outbox {
         self.bytes = self.pieces.iter().map(|piece| piece.bytes.len()).sum();
     }
 
+    /// Takes the first out, which is not half written.
+    pub(crate) fn pop(&mut self) -> Option<Bytes> {
+        let piece = self.pieces.pop_front()?;
+        self.bytes -= piece.bytes.len();
+        Some(piece.bytes)
+    }
+
     /// Writes as much as the socket takes; the bytes written, and whether anything is left.
     pub(crate) fn flush(&mut self, socket: &OwnedFd) -> Result<(usize, Flushed), Errno> {
         let mut total = 0;

@@ -29,10 +29,11 @@ use crate::admission::{Admission, Refusal};
 use crate::counters::Counters;
 use crate::http_driver::{Driver, HttpPhase};
 use crate::inbox::{Note, ShardHandle};
-use crate::io::{ConnectionId, Entry, Interest, Poll, Ready, ShardIo, Source, State};
+use crate::io::{Backlog, ConnectionId, Entry, Interest, Poll, Ready, ShardIo, Source, State};
 use crate::limits::Limits;
 use crate::listener;
 use crate::protocol::{CloseReason, Protocol};
+use crate::tls::Tls;
 pub(crate) use allowance::Allowance;
 use clock::Clock;
 use drain::Draining;
@@ -63,6 +64,7 @@ pub(crate) struct Seed<P: Protocol> {
     pub(crate) shard_count: usize,
     pub(crate) limits: Arc<Limits>,
     pub(crate) compression: Option<Compression>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) http: Driver,
     pub(crate) counters: Arc<Counters>,
@@ -96,6 +98,7 @@ pub(crate) struct Shard<P: Protocol> {
     listener: Option<OwnedFd>,
     /// The listener is silenced until the next tick, because there was no descriptor to be had.
     is_listener_resting: bool,
+    tls: Option<Tls>,
     next_key: u32,
     clock: Clock,
     allowance: Allowance,
@@ -110,6 +113,8 @@ pub(crate) struct Shard<P: Protocol> {
     // Kept for their memory.
     events: Vec<Event>,
     buffer: Vec<u8>,
+    /// What came out of the buffer under TLS.
+    decrypted: Vec<u8>,
     inflater: Inflater,
     taken: Vec<Note<P::Command>>,
 }
@@ -137,6 +142,7 @@ impl<P: Protocol> Shard<P> {
             shard_count: seed.shard_count,
             listener: Some(listener),
             is_listener_resting: false,
+            tls: seed.tls,
             next_key: 0,
             clock,
             allowance,
@@ -149,6 +155,7 @@ impl<P: Protocol> Shard<P> {
             is_over: false,
             events: Vec::new(),
             buffer: vec![0; READ_BYTES_MAX],
+            decrypted: Vec::new(),
             inflater: Inflater::new(),
             taken: Vec::new(),
         }
@@ -284,6 +291,8 @@ impl<P: Protocol> Shard<P> {
             self.io.admission.leave(place);
             return;
         }
+        let session = self.tls.as_ref().and_then(Tls::session);
+        let backlog = session.map(|session| Box::new(Backlog::under(session)));
         vacant.insert(Entry {
             socket,
             key: id.key,
@@ -294,7 +303,7 @@ impl<P: Protocol> Shard<P> {
             interest: Interest::READ,
             deflate: None,
             decoder: Default::default(),
-            backlog: None,
+            backlog,
             session: None,
         });
         self.io.counters.connections_accepted.add(1);

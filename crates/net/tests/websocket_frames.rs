@@ -151,6 +151,14 @@ fn the_protocol_closes_with_its_own_code() {
 }
 
 #[test]
+fn the_server_never_begins_a_close_with_1000() {
+    let server = Server::new();
+    let (mut client, id, shard) = server.connect_named();
+    shard.push(Command::Close(id, CloseCode::NORMAL)).unwrap();
+    assert_eq!(client.expect_close(1001), "told to");
+}
+
+#[test]
 fn a_panic_costs_its_own_connection_only() {
     let server = Server::new();
     let (mut other, id, shard) = server.connect_named();

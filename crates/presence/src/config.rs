@@ -54,8 +54,9 @@ impl PresenceConfig {
 
     /// Sets the hook that adds members to entries, such as a user's name from a database.
     ///
-    /// It is asked once for each diff and each state, with all keys in it, and may await; what
-    /// follows on the topic waits for it. A member named `metas` is left out.
+    /// It is asked once for each batch, with all keys in it, and may await; what follows on the
+    /// topic, and on the sixteenth of all topics that shares its lock, waits for it. A member
+    /// named `metas` is left out.
     pub fn fetch<F, R>(mut self, hook: F) -> Self
     where
         F: Fn(Fetch) -> R + Send + Sync + 'static,

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vaxel_runtime::Message;
 
-use crate::Content;
+use crate::{Content, Offset};
 
 /// One message to everybody on a topic: topic, event and a payload of JSON or bytes.
 ///
@@ -18,11 +18,14 @@ pub struct Broadcast {
     shared: Arc<Shared>,
 }
 
+#[derive(Clone)]
 struct Shared {
     topic: Arc<str>,
     event: Box<str>,
     content: Content,
     origin: Option<Origin>,
+    offset: Option<Offset>,
+    is_transient: bool,
 }
 
 /// The one receiver that does not want its own broadcast back.
@@ -85,10 +88,38 @@ impl Broadcast {
             event: event.into(),
             content,
             origin,
+            offset: None,
+            is_transient: false,
         };
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// The same, to be kept in no history: it means something only to those who are there.
+    #[must_use]
+    pub fn transient(mut self) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.is_transient = true;
+        self
+    }
+
+    /// The same as the broadcast of its topic with this offset.
+    pub(crate) fn numbered(&self, offset: Offset) -> Self {
+        let mut numbered = Shared::clone(&self.shared);
+        numbered.offset = Some(offset);
+        Self {
+            shared: Arc::new(numbered),
+        }
+    }
+
+    pub(crate) fn is_transient(&self) -> bool {
+        self.shared.is_transient
+    }
+
+    /// Where among the broadcasts of its topic it is, if the topic keeps a history.
+    pub fn offset(&self) -> Option<Offset> {
+        self.shared.offset
     }
 
     /// The topic it was sent on.

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashMap;
 use vaxel_runtime::{Recipient, SendError};
 
-use crate::Broadcast;
+use crate::history::{Histories, History, lock};
+use crate::{Broadcast, Missed, Offset, TopicMatch, Window};
 
 /// A connection plane that takes broadcasts to its sockets.
 pub trait Lane: Send + Sync + 'static {
@@ -25,6 +26,7 @@ pub struct PubSub {
 struct Hub {
     lanes: RwLock<Vec<Arc<dyn Lane>>>,
     actors: RwLock<Actors>,
+    histories: OnceLock<Histories>,
     broadcasts: AtomicU64,
     delivered: AtomicU64,
     missed: AtomicU64,
@@ -81,15 +83,57 @@ impl PubSub {
         }
     }
 
-    /// Hands `broadcast` to everybody who listens to its topic. Never waits.
+    /// Hands `broadcast` to everybody who listens to its topic. Never waits for a receiver;
+    /// where the topic keeps a history, senders on it take turns.
     pub fn send(&self, broadcast: &Broadcast) {
         self.hub.broadcasts.fetch_add(1, Ordering::Relaxed);
-        for lane in read(&self.hub.lanes).iter() {
-            lane.deliver(broadcast);
-        }
-        if self.hub.send_to_actors(broadcast) {
+        let has_ended = match self.hub.history(broadcast) {
+            None => self.hub.deliver(broadcast),
+            Some(history) => {
+                let mut history = lock(&history);
+                let numbered = history.append(broadcast);
+                self.hub.deliver(&numbered)
+            }
+        };
+        // Not under the lock: what is forgotten may be the last of an actor that broadcasts when
+        // it is dropped.
+        if has_ended {
             self.hub.forget_ended(broadcast.topic());
         }
+    }
+
+    /// Lets topics keep a history: the first pattern that matches says how much. Only the first
+    /// call has an effect.
+    pub fn keep_histories(&self, windows: Vec<(TopicMatch, Window)>) {
+        if !windows.is_empty() {
+            // The first call wins, as documented.
+            _ = self.hub.histories.set(Histories::new(windows));
+        }
+    }
+
+    /// Finds what was broadcast on `topic` after `from`, and calls `hand_over` with the offset of
+    /// the last broadcast and that. Broadcasts of the topic wait meanwhile, so whoever subscribes
+    /// in `hand_over` gets every one either from there or from the subscription.
+    ///
+    /// Without `from` nothing has been missed. Without a history the offset is none, and whatever
+    /// was missed is a gap.
+    pub fn resume<R>(
+        &self,
+        topic: &Arc<str>,
+        from: Option<Offset>,
+        hand_over: impl FnOnce(Option<Offset>, Missed) -> R,
+    ) -> R {
+        let histories = self.hub.histories.get();
+        let Some(history) = histories.and_then(|histories| histories.of(topic)) else {
+            let missed = from.map_or(Missed::Some(Vec::new()), |_| Missed::Gap);
+            return hand_over(None, missed);
+        };
+        let mut history = lock(&history);
+        let missed = match from {
+            Some(from) => history.since(from),
+            None => Missed::Some(Vec::new()),
+        };
+        hand_over(Some(history.offset()), missed)
     }
 
     /// What has been counted so far.
@@ -103,6 +147,23 @@ impl PubSub {
 }
 
 impl Hub {
+    /// The history that a broadcast belongs to.
+    fn history(&self, broadcast: &Broadcast) -> Option<Arc<Mutex<History>>> {
+        let histories = self.histories.get()?;
+        match broadcast.is_transient() {
+            true => None,
+            false => histories.of(broadcast.topic_shared()),
+        }
+    }
+
+    /// Returns whether a listener turned out to have ended.
+    fn deliver(&self, broadcast: &Broadcast) -> bool {
+        for lane in read(&self.lanes).iter() {
+            lane.deliver(broadcast);
+        }
+        self.send_to_actors(broadcast)
+    }
+
     /// Returns whether a listener turned out to have ended.
     fn send_to_actors(&self, broadcast: &Broadcast) -> bool {
         let actors = read(&self.actors);

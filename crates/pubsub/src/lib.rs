@@ -16,6 +16,11 @@
 //! [`PubSub::counters`] counts as `broadcasts_missed`; what a slow socket does is decided by the
 //! lane's outbox. The payload is held once, whatever the number of receivers.
 //!
+//! # Histories
+//! A topic may keep what was broadcast on it lately ([`PubSub::keep_histories`]). Its broadcasts
+//! are numbered, and whoever was away can ask for those after the last one it saw
+//! ([`PubSub::resume`]).
+//!
 //! # Failure
 //! A subscriber that has ended is forgotten the next time its topic is used.
 
@@ -23,10 +28,12 @@
 
 mod broadcast;
 mod content;
+mod history;
 mod hub;
 mod table;
 
 pub use broadcast::{Broadcast, Origin};
 pub use content::Content;
+pub use history::{Missed, Offset, OffsetError, TopicMatch, Window};
 pub use hub::{Counters, Lane, PubSub, Subscription};
 pub use table::{Seat, SubscriberTable};

@@ -1,5 +1,6 @@
 //! The traits that a user's actor implements.
 
+use crate::inspect::Children;
 use crate::{Context, ExitReason, Mailbox};
 use std::future::Future;
 
@@ -25,6 +26,48 @@ pub trait Message: Send + 'static {
 /// while a handler awaits, mail waits. [`terminate`](Self::terminate) runs when the actor stops on
 /// purpose, and the state is dropped last. After a panic, a kill or an exit signal only the state
 /// is dropped.
+///
+/// ```
+/// use vaxel_runtime::{Actor, Context, ExitReason, System};
+///
+/// /// A file that is written while its actor lives.
+/// struct Journal(String);
+///
+/// impl Actor for Journal {
+///     type Args = Option<String>;
+///
+///     async fn init(path: Self::Args, _: &mut Context<Self>) -> Result<Self, ExitReason> {
+///         // What goes wrong here is a failed start: a supervisor is told the reason.
+///         let path = path.ok_or_else(|| ExitReason::error("the journal has no path"))?;
+///         Ok(Journal(path))
+///     }
+///
+///     async fn terminate(&mut self, reason: &ExitReason, _: &mut Context<Self>) {
+///         println!("{} is closed: {reason}", self.0);
+///     }
+/// }
+///
+/// let system = System::builder().workers(1).build();
+/// # fn run<T: Send + 'static>(
+/// #     system: &System,
+/// #     body: impl Future<Output = T> + Send + 'static,
+/// # ) -> T {
+/// #     let (done, output) = std::sync::mpsc::sync_channel(1);
+/// #     let task = system.spawn_future(async move { done.send(body.await) });
+/// #     let output = output.recv().unwrap();
+/// #     drop(task);
+/// #     output
+/// # }
+/// let journal = system.spawn::<Journal>(Some("journal.log".to_owned()));
+/// let exit = journal.exit();
+/// journal.shutdown();
+/// assert_eq!(run(&system, exit), ExitReason::Shutdown);
+///
+/// let refused = system.spawn::<Journal>(None);
+/// let reason = run(&system, refused.exit());
+/// assert!(reason.is_abnormal(), "{reason}");
+/// # system.shutdown();
+/// ```
 pub trait Actor: Sized + Send + 'static {
     /// What [`init`](Self::init) is given.
     type Args: Send + 'static;
@@ -52,6 +95,13 @@ pub trait Actor: Sized + Send + 'static {
     /// it to itself. Runs between two messages and should be quick.
     fn inspect(&self) -> Option<String> {
         None
+    }
+
+    /// Those that this actor has started and looks after, for
+    /// [`Inspector::describe`](crate::inspect::Inspector::describe): a supervisor's answer. Runs
+    /// between two messages and should be quick. Default: none.
+    fn children(&self) -> Children {
+        Children::default()
     }
 
     /// Runs when the actor stops on purpose: by itself, by request, by its supervisor, or because

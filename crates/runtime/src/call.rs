@@ -37,6 +37,22 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Why a call has no reply. `E` is the handler's own error, when it returns a `Result`.
+///
+/// ```
+/// use vaxel_runtime::{CallError, ExitReason};
+///
+/// /// Whether it may be asked again without harm.
+/// fn was_not_handled<E>(error: &CallError<E>) -> bool {
+///     match error {
+///         CallError::Full | CallError::Cycle(_) => true,
+///         // It has begun, or nobody knows.
+///         CallError::Handler(_) | CallError::Crashed(_) | CallError::Timeout => false,
+///         _ => false,
+///     }
+/// }
+/// assert!(was_not_handled(&CallError::<u8>::Full));
+/// assert!(!was_not_handled(&CallError::<u8>::Crashed(ExitReason::Killed)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError<E = Infallible> {
@@ -199,8 +215,7 @@ impl<M: Message> Call<M> {
         })));
         // SAFETY: the node is ours until it is pushed.
         inherit(unsafe { &node.as_ref().head.limit }, to);
-        let capacity = to.header().table().capacity;
-        let limit = (capacity != u32::MAX).then_some(capacity);
+        let limit = Some(to.header().table().capacity);
         // SAFETY: we hold a reference, and the node is ours.
         let sent = match unsafe { cell::push(to.cell(), node.cast(), limit) } {
             Pushed::Schedule | Pushed::Queued => Ok(None),
@@ -541,6 +556,8 @@ impl<M: Message> Reply<M> {
 }
 
 impl<M: Message> Completion<M::Reply> for Reply<M> {
+    const MESSAGE: fn() -> &'static str = std::any::type_name::<M>;
+
     #[inline]
     unsafe fn complete(self, _cell: NonNull<Header>, value: M::Reply) {
         self.send(Ok(value));

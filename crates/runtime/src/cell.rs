@@ -31,6 +31,7 @@ pub(crate) mod supervision;
 pub(crate) mod turn;
 pub(crate) mod word;
 
+use crate::inspect::Children;
 use crate::sync::AtomicU16;
 use crate::types::{Count, TypeTable};
 use crate::worker::{self, Worker};
@@ -207,6 +208,16 @@ pub(crate) unsafe fn inspect_state<A: Actor>(cell: NonNull<Header>) -> Option<St
     let cell = cell.cast::<ActorCell<A>>();
     // SAFETY: what this needs is what the caller has promised.
     unsafe { (*(*cell.as_ptr()).state.get()).assume_init_ref() }.inspect()
+}
+
+/// Whom the state has as children.
+///
+/// # Safety
+/// As for [`inspect_state`].
+pub(crate) unsafe fn children_of_state<A: Actor>(cell: NonNull<Header>) -> Children {
+    let cell = cell.cast::<ActorCell<A>>();
+    // SAFETY: what this needs is what the caller has promised.
+    unsafe { (*(*cell.as_ptr()).state.get()).assume_init_ref() }.children()
 }
 
 /// Gives the memory of a cell back.

@@ -15,6 +15,65 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The actor from inside: given to `init`, to every handler and to `terminate`.
+///
+/// ```
+/// use std::time::Duration;
+/// use vaxel_runtime::{Actor, Context, ExitReason, Handler, Message, System, TimerRef};
+///
+/// /// Ends when nobody has used it for a while.
+/// struct Session {
+///     idle: TimerRef,
+/// }
+/// const IDLE: Duration = Duration::from_secs(60);
+///
+/// impl Actor for Session {
+///     type Args = ();
+///     async fn init((): (), cx: &mut Context<Self>) -> Result<Self, ExitReason> {
+///         Ok(Session { idle: cx.send_after(IDLE, Idle) })
+///     }
+/// }
+///
+/// struct Idle;
+/// impl Message for Idle {
+///     type Reply = ();
+/// }
+/// impl Handler<Idle> for Session {
+///     async fn handle(&mut self, _: Idle, cx: &mut Context<Self>) {
+///         cx.stop_with(ExitReason::shutdown_with("idle"));
+///     }
+/// }
+///
+/// struct Use;
+/// impl Message for Use {
+///     type Reply = ();
+/// }
+/// impl Handler<Use> for Session {
+///     async fn handle(&mut self, _: Use, cx: &mut Context<Self>) {
+///         cx.cancel(&self.idle);
+///         self.idle = cx.send_after(IDLE, Idle);
+///     }
+/// }
+///
+/// // Time moves when it is told to: no test has to wait.
+/// let system = System::builder().workers(1).manual_clock().build();
+/// # fn run<T: Send + 'static>(
+/// #     system: &System,
+/// #     body: impl Future<Output = T> + Send + 'static,
+/// # ) -> T {
+/// #     let (done, output) = std::sync::mpsc::sync_channel(1);
+/// #     let task = system.spawn_future(async move { done.send(body.await) });
+/// #     let output = output.recv().unwrap();
+/// #     drop(task);
+/// #     output
+/// # }
+/// let session = system.spawn::<Session>(());
+/// let exit = session.exit();
+/// let used = session.clone();
+/// run(&system, async move { used.call(Use).await }).unwrap();
+/// system.advance(IDLE);
+/// assert_eq!(run(&system, exit), ExitReason::shutdown_with("idle"));
+/// # system.shutdown();
+/// ```
 pub struct Context<A> {
     cell: NonNull<Header>,
     /// The call that is being handled, which outlives the handler's future.

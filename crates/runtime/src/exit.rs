@@ -7,6 +7,16 @@ use std::{fmt, sync::Arc};
 /// Why an incarnation of an actor ended.
 ///
 /// The words are OTP's. An exit reason is not an error: most actors end for a good one.
+///
+/// ```
+/// use vaxel_runtime::ExitReason;
+///
+/// let io = std::io::Error::other("disk full");
+/// let reason = ExitReason::error(io);
+/// assert_eq!(reason.to_string(), "error: disk full");
+/// assert!(reason.is_abnormal(), "a transient child is started again");
+/// assert!(!ExitReason::shutdown_with("deploy").is_abnormal());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {

@@ -38,10 +38,12 @@
 //! ```
 
 mod ask;
+mod described;
 mod trace;
 
 pub(crate) use ask::Ask;
-pub use ask::{Asked, Description, InspectError};
+pub use ask::{Asked, InspectError};
+pub use described::{Children, Description};
 pub(crate) use trace::{Trace, note};
 pub use trace::{TraceEvent, Tracer};
 
@@ -49,7 +51,7 @@ use crate::cell::signal::{self, Signal};
 use crate::cell::{Header, PAUSED, TRACED, TRAPS, VACANT};
 use crate::reference::Target;
 use crate::reference::sealed::Home;
-use crate::{AnyRef, ExitReason, Pid, System};
+use crate::{AnyRef, ExitReason, Pid, System, Time};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -120,6 +122,18 @@ pub enum Activity {
     Vacant,
 }
 
+/// A handler that has begun and is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CurrentHandler {
+    /// The Rust path of the message's type; `init` and `terminate` stand for these two, and the
+    /// runtime's own messages have names of their own.
+    pub message: &'static str,
+    /// Since when it runs, or has first awaited, on the system's clock: as the watchdog has seen
+    /// it, which looks every millisecond while there is work and every 16 when there is little.
+    pub since: Time,
+}
+
 /// What can be seen of an actor without asking it. Read while it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -128,13 +142,21 @@ pub struct ActorSummary {
     pub pid: Pid,
     /// The Rust path of its type.
     pub type_name: &'static str,
-    /// Messages that wait and are counted, those not included that a worker has taken.
+    /// Messages that wait and are counted against the bound, those not included that a worker has
+    /// taken. Without a bound it counts to [`Mailbox::CAPACITY_MAX`](crate::Mailbox::CAPACITY_MAX).
     pub mailbox_len: usize,
+    /// The bound: how many may wait. `None`: there is no bound.
+    pub mailbox_capacity: Option<u32>,
+    /// Calls and sends that wait outside of the mailbox until there is room in it.
+    pub senders_waiting: usize,
     /// Messages this actor has handled, all incarnations together; counts on from zero after
     /// 4,294,967,295. Written when a turn ends.
     pub handled: u32,
     /// What it does.
     pub activity: Activity,
+    /// The handler that a worker runs at this moment, and since when. One that awaits is told by a
+    /// [`Description`]: only the actor knows it.
+    pub handler: Option<CurrentHandler>,
     /// Whether it [traps exits](crate::Context::trap_exits).
     pub traps_exits: bool,
     /// Whether its messages are [traced](Inspector::trace).
@@ -152,12 +174,17 @@ impl ActorSummary {
             (true, true) => Activity::Awaits,
             (true, false) => Activity::Active,
         };
+        let table = header.table();
+        let running = (activity == Activity::Active).then(|| table.core().handler_of(header));
         Self {
             pid,
-            type_name: header.table().name,
-            mailbox_len: header.word.length() as usize,
+            type_name: table.name,
+            mailbox_len: crate::mailbox::length(header),
+            mailbox_capacity: table.mailbox.capacity(),
+            senders_waiting: crate::mailbox::senders_waiting(header),
             handled: header.handled.load(Relaxed),
             activity,
+            handler: running.flatten(),
             traps_exits: set & TRAPS != 0,
             is_traced: set & TRACED != 0,
         }
@@ -247,6 +274,32 @@ impl Inspector {
     }
 
     /// Everything there is to know of an actor.
+    ///
+    /// ```
+    /// use vaxel_runtime::{Actor, Context, ExitReason, System};
+    /// # struct Idle;
+    /// # impl Actor for Idle {
+    /// #     type Args = ();
+    /// #     async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> { Ok(Idle) }
+    /// # }
+    /// let system = System::builder().workers(1).build();
+    /// # fn run<T: Send + 'static>(
+    /// #     system: &System,
+    /// #     body: impl Future<Output = T> + Send + 'static,
+    /// # ) -> T {
+    /// #     let (done, output) = std::sync::mpsc::sync_channel(1);
+    /// #     let task = system.spawn_future(async move { done.send(body.await) });
+    /// #     let output = output.recv().unwrap();
+    /// #     drop(task);
+    /// #     output
+    /// # }
+    /// let actor = system.spawn::<Idle>(());
+    /// let told = run(&system, system.inspect().describe(&actor)).expect("it lives");
+    /// assert_eq!((told.summary.mailbox_len, told.summary.senders_waiting), (0, 0));
+    /// assert_eq!(told.summary.mailbox_capacity, Some(1024));
+    /// assert!(told.handler.is_none(), "no handler awaits");
+    /// # system.shutdown();
+    /// ```
     pub fn describe(&self, actor: &impl Target) -> Asked<Description> {
         self.ask(actor, Ask::Describe)
     }

@@ -23,9 +23,9 @@ pub(crate) mod room;
 pub(crate) mod send;
 
 use crate::ExitReason;
-use crate::cell::Counted;
 use crate::cell::node::Node;
 use crate::cell::word::LENGTH_MAX;
+use crate::cell::{Counted, Header};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -44,6 +44,43 @@ pub struct Mailbox {
 }
 
 /// What happens to a message that finds a mailbox at its bound.
+///
+/// ```
+/// use vaxel_runtime::{Actor, Context, ExitReason, Handler, Mailbox, Message, OnFull, System};
+///
+/// /// Shows prices; of a symbol only the newest matters.
+/// struct Screen;
+/// impl Actor for Screen {
+///     type Args = ();
+///     const MAILBOX: Mailbox = Mailbox::bounded(100).on_full(OnFull::KeepNewest);
+///     async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> {
+///         Ok(Screen)
+///     }
+/// }
+///
+/// struct Price {
+///     symbol: u32,
+///     cents: u64,
+/// }
+/// impl Message for Price {
+///     type Reply = ();
+///     fn key(&self) -> Option<u64> {
+///         Some(self.symbol.into())
+///     }
+/// }
+/// impl Handler<Price> for Screen {
+///     async fn handle(&mut self, price: Price, _: &mut Context<Self>) { /* … */ }
+/// }
+///
+/// let system = System::builder().workers(1).build();
+/// let screen = system.spawn::<Screen>(());
+/// for cents in 0..10_000 {
+///     // Never refused: older prices of the symbol give way.
+///     screen.cast(Price { symbol: 7, cents }).expect("it lives");
+/// }
+/// assert!(screen.mailbox_len() <= 100);
+/// # system.shutdown();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnFull {
@@ -181,8 +218,8 @@ pub(crate) fn at_bound(
 }
 
 /// Messages that wait for an actor.
-pub(crate) fn length(of: &Counted) -> usize {
-    let (word, table) = (&of.header().word, of.header().table());
+pub(crate) fn length(of: &Header) -> usize {
+    let (word, table) = (&of.word, of.table());
     if table.mailbox.has_ring() {
         return table.core().rings.length(of);
     }
@@ -193,4 +230,12 @@ pub(crate) fn length(of: &Counted) -> usize {
         None => length,
     };
     shown as usize
+}
+
+/// Calls and sends that wait for room.
+pub(crate) fn senders_waiting(of: &Header) -> usize {
+    match of.word.is_gated() {
+        true => of.table().core().room.waiting(of),
+        false => 0,
+    }
 }

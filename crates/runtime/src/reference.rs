@@ -56,6 +56,55 @@ impl<M> fmt::Debug for SendError<M> {
 ///
 /// Eight bytes, cheap to clone, good across restarts. It keeps the actor alive: one that nobody
 /// refers to, and that nobody supervises or named, stops when its mailbox is empty.
+///
+/// ```
+/// use std::time::Duration;
+/// use vaxel_runtime::{Actor, CallError, Context, ExitReason, Handler, Message, System};
+/// # struct Stock(u32);
+/// # impl Actor for Stock {
+/// #     type Args = u32;
+/// #     async fn init(left: u32, _: &mut Context<Self>) -> Result<Self, ExitReason> {
+/// #         Ok(Stock(left))
+/// #     }
+/// # }
+///
+/// /// Takes some out of the stock; how many are left, or how many are missing.
+/// struct Take(u32);
+/// impl Message for Take {
+///     type Reply = Result<u32, u32>;
+/// }
+/// impl Handler<Take> for Stock {
+///     async fn handle(&mut self, Take(count): Take, _: &mut Context<Self>) -> Result<u32, u32> {
+///         self.0 = self.0.checked_sub(count).ok_or_else(|| count - self.0)?;
+///         Ok(self.0)
+///     }
+/// }
+///
+/// let system = System::builder().workers(1).build();
+/// # fn run<T: Send + 'static>(
+/// #     system: &System,
+/// #     body: impl Future<Output = T> + Send + 'static,
+/// # ) -> T {
+/// #     let (done, output) = std::sync::mpsc::sync_channel(1);
+/// #     let task = system.spawn_future(async move { done.send(body.await) });
+/// #     let output = output.recv().unwrap();
+/// #     drop(task);
+/// #     output
+/// # }
+/// let stock = system.spawn::<Stock>(10);
+/// stock.cast(Take(3)).expect("there is room");     // does not wait for anything
+/// let asked = stock.clone();
+/// run(&system, async move {
+///     // Waits for the answer, five seconds unless told otherwise. Handled after the cast.
+///     assert_eq!(asked.call(Take(3)).await, Ok(Ok(4)));
+///     let limit = Duration::from_millis(500);
+///     assert_eq!(asked.call(Take(5)).timeout(limit).await, Ok(Err(1)));
+///     asked.send(Take(1)).await.expect("it lives");  // waits for room where the type says so
+///     asked.stop();
+///     assert_eq!(asked.call(Take(1)).await, Err(CallError::Closed));
+/// });
+/// # system.shutdown();
+/// ```
 pub struct ActorRef<A> {
     counted: Counted,
     actor: PhantomData<fn(A)>,
@@ -184,7 +233,7 @@ impl<A: Actor> ActorRef<A> {
 
     /// Messages that wait in the mailbox, those not counted that a worker has already taken.
     pub fn mailbox_len(&self) -> usize {
-        crate::mailbox::length(&self.counted)
+        crate::mailbox::length(self.counted.header())
     }
 
     /// The system it lives in.
@@ -250,7 +299,7 @@ impl AnyRef {
 
     /// As [`ActorRef::mailbox_len`].
     pub fn mailbox_len(&self) -> usize {
-        crate::mailbox::length(&self.counted)
+        crate::mailbox::length(self.counted.header())
     }
 
     /// Whether it has nothing to do: it neither handles a message nor waits for a worker.
@@ -271,7 +320,42 @@ impl<W: Watchable> From<&W> for AnyRef {
     }
 }
 
-/// A sender of one type of message.
+/// A sender of one type of message, whatever the actor is: what a library asks for that tells many
+/// kinds of actors.
+///
+/// ```
+/// use vaxel_runtime::{Actor, Context, ExitReason, Handler, Message, Recipient, System};
+/// # struct Lamp;
+/// # struct Log;
+/// # impl Actor for Lamp {
+/// #     type Args = ();
+/// #     async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> { Ok(Lamp) }
+/// # }
+/// # impl Actor for Log {
+/// #     type Args = ();
+/// #     async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> { Ok(Log) }
+/// # }
+///
+/// #[derive(Clone)]
+/// struct Dark(bool);
+/// impl Message for Dark {
+///     type Reply = ();
+/// }
+/// impl Handler<Dark> for Lamp {
+///     async fn handle(&mut self, Dark(on): Dark, _: &mut Context<Self>) { /* … */ }
+/// }
+/// impl Handler<Dark> for Log {
+///     async fn handle(&mut self, Dark(on): Dark, _: &mut Context<Self>) { /* … */ }
+/// }
+///
+/// let system = System::builder().workers(1).build();
+/// let (lamp, log) = (system.spawn::<Lamp>(()), system.spawn::<Log>(()));
+/// let listeners: Vec<Recipient<Dark>> = vec![lamp.recipient(), log.recipient()];
+/// for listener in &listeners {
+///     listener.cast(Dark(true)).expect("there is room");
+/// }
+/// # system.shutdown();
+/// ```
 pub struct Recipient<M: Message> {
     counted: Counted,
     operations: &'static RecipientOperations<M>,
@@ -328,7 +412,7 @@ impl<M: Message> Recipient<M> {
 #[inline]
 fn cast<A: Handler<M>, M: Message>(to: &Counted, message: M) -> Result<(), SendError<M>> {
     let table = to.header().table();
-    let limit = (table.capacity != u32::MAX).then_some(table.capacity);
+    let limit = Some(table.capacity);
     let node = CastNode::allocate::<A>(message);
     // SAFETY: we hold a reference, and the node is ours.
     match unsafe { cell::push(to.cell(), node, limit) } {

@@ -416,6 +416,31 @@ impl SystemBuilder {
     }
 
     /// Is told of crashes and stuck handlers; see [`Event`] for what it may do.
+    ///
+    /// ```
+    /// use vaxel_runtime::{Actor, Context, Event, ExitReason, System};
+    ///
+    /// struct Fragile;
+    /// impl Actor for Fragile {
+    ///     type Args = ();
+    ///     async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> {
+    ///         panic!("made of glass");
+    ///     }
+    /// }
+    ///
+    /// let (tell, told) = std::sync::mpsc::sync_channel(16);
+    /// let log = move |event: &Event| {
+    ///     if let Event::ActorCrashed { actor, reason, .. } = event {
+    ///         // Must not wait: what does not fit is left out.
+    ///         let _ = tell.try_send(format!("{actor}: {reason}"));
+    ///     }
+    /// };
+    /// let system = System::builder().workers(1).on_event(log).build();
+    /// system.spawn::<Fragile>(());
+    /// let line = told.recv().unwrap();
+    /// assert!(line.contains("Fragile") && line.ends_with("made of glass"), "{line}");
+    /// system.shutdown();
+    /// ```
     pub fn on_event(mut self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Arc::new(hook));
         self

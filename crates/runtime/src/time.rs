@@ -41,6 +41,31 @@ pub struct Elapsed;
 
 /// Runs a future under a time limit. As cancel-safe as the future.
 ///
+/// ```
+/// use std::time::Duration;
+/// use vaxel_runtime::{System, time};
+///
+/// let system = System::builder().workers(1).build();
+/// # fn run<T: Send + 'static>(
+/// #     system: &System,
+/// #     body: impl Future<Output = T> + Send + 'static,
+/// # ) -> T {
+/// #     let (done, output) = std::sync::mpsc::sync_channel(1);
+/// #     let task = system.spawn_future(async move { done.send(body.await) });
+/// #     let output = output.recv().unwrap();
+/// #     drop(task);
+/// #     output
+/// # }
+/// run(&system, async {
+///     let never = std::future::pending::<()>();
+///     let outcome = time::timeout(Duration::from_millis(10), never).await;
+///     assert_eq!(outcome, Err(time::Elapsed));
+///     let outcome = time::timeout(Duration::from_secs(1), async { 42 }).await;
+///     assert_eq!(outcome, Ok(42));
+/// });
+/// # system.shutdown();
+/// ```
+///
 /// # Errors
 /// If the limit is reached first; the future is dropped then.
 ///

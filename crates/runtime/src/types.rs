@@ -4,6 +4,7 @@
 //! stores a turn and never a shared cache line.
 
 use crate::cell::{ActorCell, Counted, Header, future::Ran};
+use crate::inspect::Children;
 use crate::mailbox::Outcomes;
 use crate::system::core::Core;
 use crate::worker::{SEATS_MAX, Worker};
@@ -19,7 +20,7 @@ pub(crate) struct TypeTable {
     pub(crate) type_id: TypeId,
     pub(crate) name: &'static str,
     pub(crate) layout: Layout,
-    /// At which the state word refuses; `u32::MAX`: no bound.
+    /// At which the state word refuses; `u32::MAX`, which it never counts to: no bound.
     pub(crate) capacity: u32,
     pub(crate) mailbox: Mailbox,
     pub(crate) outcomes: Outcomes,
@@ -29,6 +30,8 @@ pub(crate) struct TypeTable {
     pub(crate) terminate: unsafe fn(NonNull<Header>, &Worker, ExitReason) -> Ran,
     /// Shows the user's state as text.
     pub(crate) inspect: unsafe fn(NonNull<Header>) -> Option<String>,
+    /// Whom the user's state has as children.
+    pub(crate) children: unsafe fn(NonNull<Header>) -> Children,
     /// How an actor of this type is told of a child's end; set with its first child.
     pub(crate) child_exit: OnceLock<TellChildExit>,
     shards: Box<[Shard]>,
@@ -71,6 +74,7 @@ impl TypeTable {
             drop_state: crate::cell::drop_state::<A>,
             terminate: crate::cell::end::begin_terminate::<A>,
             inspect: crate::cell::inspect_state::<A>,
+            children: crate::cell::children_of_state::<A>,
             child_exit: OnceLock::new(),
             shards: (0..=SEATS_MAX).map(|_| Shard::default()).collect(),
         }

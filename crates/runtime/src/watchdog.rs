@@ -20,7 +20,7 @@
 
 use crate::Event;
 use crate::call::pending::SWEEP;
-use crate::cell::node::Operations;
+use crate::clock::Clock;
 use crate::system::core::Core;
 use crate::types::TypeTable;
 use crate::worker::{SEATS_MAX, Seat};
@@ -65,9 +65,11 @@ impl Watchdog {
 
     /// A worker runs again.
     #[inline]
-    pub(crate) fn worker_awake(&self) {
+    pub(crate) fn worker_awake(&self, clock: &Clock) {
         fence(SeqCst);
         if self.asleep.load(Relaxed) {
+            // Nobody has looked for long, and handlers that await take note of the time.
+            clock.look();
             self.wake_thread();
         }
     }
@@ -87,13 +89,14 @@ impl Watchdog {
         while !core.is_closed() {
             std::thread::park_timeout(if calm < SLOW_AFTER { TICK } else { SLOW_TICK });
             let mut busy = false;
+            core.clock.look();
             for (index, seat) in core.seats[..core.seats_used()].iter().enumerate() {
                 let runs = seat.taken.load(Relaxed) && !core.idle.is_parked(index);
                 busy |= runs;
                 if runs && seen[index].same_turn(seat) {
                     seat.hurry.store(true, Relaxed);
                 }
-                if seen[index].is_stuck(seat) {
+                if seen[index].is_stuck(seat, &core.clock) {
                     self.replace(core, index, seat);
                 }
             }
@@ -137,15 +140,10 @@ impl Watchdog {
         // SAFETY: tables live as long as the core.
         let actor = unsafe { seat.table.load(Relaxed).cast_const().as_ref() }
             .map_or("unknown", |table: &TypeTable| table.name);
-        // SAFETY: operations are statics.
-        let message = unsafe { seat.operations.load(Relaxed).cast_const().as_ref() }
-            .map_or("a suspended handler", |operations: &Operations| {
-                (operations.name)()
-            });
         core.emit(&Event::HandlerStuck {
             worker: index,
             actor,
-            message,
+            message: seat.message(),
             replaced: spare,
         });
     }
@@ -185,8 +183,11 @@ impl Seen {
         std::mem::replace(&mut self.turns, turns) == turns
     }
 
-    fn is_stuck(&mut self, seat: &Seat) -> bool {
+    fn is_stuck(&mut self, seat: &Seat, clock: &Clock) -> bool {
         let ticks = seat.ticks.load(Acquire);
+        if ticks != self.ticks && ticks & 1 == 1 {
+            seat.handled.note(ticks, clock.seen());
+        }
         if ticks != self.ticks || ticks & 1 == 0 || seat.slot.is_replaced() {
             self.ticks = ticks;
             self.cpu_nanos = None;

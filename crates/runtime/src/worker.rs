@@ -22,6 +22,7 @@
 //! The worker may not be stuck any more when it is replaced; how its [slot](slot) is handed over
 //! then is a protocol of its own.
 
+pub(crate) mod handled;
 pub(crate) mod idle;
 pub(crate) mod injector;
 pub(crate) mod ring;
@@ -32,7 +33,7 @@ pub(crate) mod slot;
 use crate::call::CallHead;
 use crate::call::cycle::Exam;
 use crate::call::pending::{Entry, Pending};
-use crate::cell::future::{Block, Blocks, Ran, Subject};
+use crate::cell::future::{Block, BlockOperations, Blocks, Ran, Subject};
 use crate::cell::node::Operations;
 use crate::cell::turn::{self, Turn};
 use crate::cell::{Header, future};
@@ -41,6 +42,7 @@ use crate::sync::thread::{self, Thread};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, fault, thread_local};
 use crate::system::core::Core;
 use crate::types::{Count, TypeTable};
+use handled::Handled;
 use ring::{Ring, STEAL_MAX};
 use slot::Slot;
 use std::any::TypeId;
@@ -77,7 +79,8 @@ pub(crate) struct Seat {
     pub(crate) taken: AtomicBool,
     /// What is being handled, for the watchdog's report.
     pub(crate) table: AtomicPtr<TypeTable>,
-    pub(crate) operations: AtomicPtr<Operations>,
+    operations: AtomicPtr<Operations>,
+    pub(crate) handled: Handled,
     pub(crate) thread_id: AtomicI32,
     pub(crate) clock_id: AtomicI32,
     thread: Mutex<Option<Thread>>,
@@ -96,6 +99,7 @@ impl Seat {
             taken: AtomicBool::new(false),
             table: AtomicPtr::new(null_mut()),
             operations: AtomicPtr::new(null_mut()),
+            handled: Handled::new(),
             thread_id: AtomicI32::new(0),
             clock_id: AtomicI32::new(0),
             thread: Mutex::new(None),
@@ -320,15 +324,26 @@ impl Worker {
         self.begin(header, seat);
     }
 
-    pub(crate) fn begin_resume(&self, header: &Header) {
-        // Which message it was is not kept; the actor is.
-        let seat = self.my_seat();
-        seat.operations.store(null_mut(), Relaxed);
-        self.begin(header, seat);
+    /// The turn is this actor's from now on.
+    #[inline]
+    pub(crate) fn begin_turn(&self, header: &Header) {
+        self.my_seat().handled.begin_turn(header);
+    }
+
+    /// A handler is polled again.
+    pub(crate) fn begin_resume(&self, header: &Header, block: &'static BlockOperations) {
+        self.begin_other(header, Some(block));
     }
 
     pub(crate) fn begin_start(&self, header: &Header) {
-        self.begin_resume(header);
+        self.begin_other(header, None);
+    }
+
+    fn begin_other(&self, header: &Header, block: Option<&'static BlockOperations>) {
+        let seat = self.my_seat();
+        seat.handled.resume(block);
+        seat.operations.store(null_mut(), Relaxed);
+        self.begin(header, seat);
     }
 
     #[inline]
@@ -473,7 +488,7 @@ impl Worker {
         while core.idle.is_parked(self.seat) && !core.is_closed() {
             thread::park();
         }
-        core.watchdog.worker_awake();
+        core.watchdog.worker_awake(&core.clock);
         None
     }
 

@@ -155,7 +155,8 @@ fn an_actor_that_awaits_answers_ahead_of_its_mail() {
     let told = run(&system, "a description", inspector.describe(&a.actor)).expect("it lives");
     assert_eq!((told.waiting, told.summary.mailbox_len), (10, 10));
     assert!(
-        told.handler.is_some_and(|name| name.contains("Never")),
+        told.handler
+            .is_some_and(|handler| handler.message.ends_with("Never")),
         "{:?}",
         told.handler
     );

@@ -8,7 +8,7 @@ use axum::Router;
 use vaxel_actor::System;
 use vaxel_actor::supervisor::SupervisorBuilder;
 use vaxel_channels::{ChannelsProtocol, PresenceConfig, Socket};
-use vaxel_net::{Compression, Drain, Limits, NetConfig};
+use vaxel_net::{Compression, Drain, Limits, NetConfig, Tls};
 
 use crate::error::ServerError;
 use crate::http::{self, Draining};
@@ -22,6 +22,7 @@ pub struct ServerBuilder {
     shards: Option<NonZero<usize>>,
     limits: Limits,
     compression: Option<Compression>,
+    tls: Option<Tls>,
     drain: Drain,
     system: Option<System>,
     supervisor: Option<SupervisorBuilder>,
@@ -40,6 +41,7 @@ impl Default for ServerBuilder {
             shards: None,
             limits: Limits::default(),
             compression: None,
+            tls: None,
             drain: Drain::default(),
             system: None,
             supervisor: None,
@@ -76,6 +78,13 @@ impl ServerBuilder {
     /// broadcast is compressed once for all its receivers, and no memory is kept per connection.
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = Some(compression);
+        self
+    }
+
+    /// Puts every connection under TLS. Keep a clone to reload the certificate: open connections
+    /// go on, new ones get the new certificate.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -145,6 +154,7 @@ impl ServerBuilder {
         let mut config = NetConfig::new(address);
         config.limits = self.limits;
         config.compression = self.compression;
+        config.tls = self.tls;
         config.shards = self.shards.unwrap_or(config.shards);
         let protocol = ChannelsProtocol::new(system.clone(), self.sockets, config.shards.get())
             .presence(self.presence);

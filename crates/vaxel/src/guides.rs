@@ -17,3 +17,7 @@ mod from_elixir {}
 
 #[doc = include_str!("../../../docs/from-tokio.md")]
 mod from_tokio {}
+
+#[cfg(feature = "state")]
+#[doc = include_str!("../../../docs/state.md")]
+mod state {}

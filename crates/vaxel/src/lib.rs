@@ -44,6 +44,7 @@
 //! - **Actors**: [`actor`] turns an `impl` block into one; [`Actor`], [`Handler`] and [`Message`]
 //!   are what it stands on; [`Supervisor`] restarts them.
 //! - **Channels**: [`Channel`], [`Socket`], [`Endpoint`].
+//! - **State** that survives: feature `state`, modules `persistence` and `store`.
 //! - **A server**: [`Server`] listens, serves channels and an axum router on one port, and stops
 //!   in order.
 //!
@@ -54,12 +55,21 @@
 //! `server`, on by default, brings channels, pub-sub and the server. Without it
 //! (`default-features = false`) this crate is actors and supervision alone, and compiles a few
 //! dozen crates fewer.
+//!
+//! `state` brings event-sourced and durable actors, projections, and their engines: SQLite, whose
+//! C sources it compiles, and memory for tests.
+//!
+//! `testkit`, off by default, brings [`testkit`](https://docs.rs/vaxel-testkit): tests in which a
+//! seed decides who runs next, and time is virtual. It is for `[dev-dependencies]`:
+//! `vaxel = { version = "…", features = ["testkit"] }`.
 
 #![forbid(unsafe_code)]
 
 #[cfg(all(doctest, feature = "server"))]
 mod guides;
 mod program;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use program::Program;
 pub use vaxel_actor::*;
@@ -68,29 +78,33 @@ pub use vaxel_channels::{
     Assigns, Channel, ChannelContext, ChannelCounters, ChannelPresence, ChannelRef, ConnectRequest,
     Content, Endpoint, Fetch, Fetched, HandleInfo, Ignored, Joined, Limits as SocketLimits,
     Origins, Payload, PayloadError, PollConfig, Presence, PresenceConfig, PresenceCounters,
-    Presences, Probed, Refusal, Reply, ReplyRef, Session, Sessions, Socket, Topic, TrackError,
-    Tracked,
+    Presences, Probed, Rate, Refusal, Reply, ReplyRef, Session, Sessions, Slow, Socket, Topic,
+    TrackError, Tracked, Window,
 };
 pub use vaxel_macros::{Message, actor, main};
 #[cfg(feature = "server")]
-pub use vaxel_net::{Compression, Drain, Limits as NetLimits, NetCounters};
+pub use vaxel_net::{Compression, Drain, Limits as NetLimits, NetCounters, Tls, TlsError};
 #[cfg(feature = "server")]
 pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
 #[cfg(feature = "server")]
 pub use vaxel_server::{Figures, Server, ServerBuilder, ServerError};
+#[cfg(feature = "state")]
+pub use {vaxel_persistence as persistence, vaxel_store as store};
 
+#[cfg(any(feature = "server", feature = "state"))]
+pub use serde;
 #[cfg(feature = "server")]
-pub use {axum, serde, serde_json, serde_json::json};
+pub use {axum, serde_json, serde_json::json};
 
 /// What an application usually needs, for `use vaxel::prelude::*`.
 pub mod prelude {
     #[cfg(feature = "server")]
     pub use crate::{
         Assigns, Broadcast, Channel, ChannelContext, ChannelRef, ConnectRequest, Endpoint,
-        HandleInfo, Ignored, Joined, Origins, Payload, PollConfig, Presence, PresenceConfig,
-        Refusal, Reply, ReplyRef, Server, ServerError, Sessions, Socket, Topic, json,
+        HandleInfo, Ignored, Joined, Origins, Payload, PollConfig, Presence, PresenceConfig, Rate,
+        Refusal, Reply, ReplyRef, Server, ServerError, Sessions, Slow, Socket, Topic, Window, json,
     };
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "server", feature = "state"))]
     pub use serde::{Deserialize, Serialize};
     pub use vaxel_actor::prelude::*;
 }

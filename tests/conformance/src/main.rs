@@ -17,6 +17,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use vaxel::Compression;
 use vaxel::axum::Router;
 use vaxel::axum::response::IntoResponse;
 use vaxel::axum::routing::get;
@@ -38,6 +39,8 @@ struct JoinRoom {
 
 impl Channel for Room {
     type Params = JoinRoom;
+
+    const INTERCEPT: &'static [&'static str] = &["marked"];
 
     async fn join(
         _: &Topic,
@@ -61,6 +64,10 @@ impl Channel for Room {
             "boom" | "crash" => panic!("{event} asks for it"),
             "quiet" => Ok(Reply::none()),
             "stop" => Ok(Reply::ok(json!({})).and_stop()),
+            "marked" => {
+                cx.broadcast(event, &payload);
+                Ok(Reply::none())
+            }
             "bc" | "shout" => {
                 cx.broadcast(event, &payload);
                 Ok(Reply::ok(json!({})))
@@ -88,6 +95,47 @@ impl Channel for Room {
             }
             _ => Err(Refusal::new("unknown event")),
         }
+    }
+
+    async fn handle_out(&mut self, broadcast: Broadcast, cx: &mut ChannelContext<'_, Self>) {
+        if let Ok(Value::Object(mut payload)) = broadcast.parse() {
+            payload.insert("marked".to_owned(), Value::Bool(true));
+            cx.push(broadcast.event(), &payload);
+        }
+    }
+}
+
+/// Keeps the last few broadcasts for those who come back.
+struct Kept;
+
+impl Channel for Kept {
+    type Params = Ignored;
+
+    const RESUME: Option<Window> = Some(Window {
+        broadcasts_max: 8,
+        ..Window::DEFAULT
+    });
+
+    async fn join(
+        _: &Topic,
+        _: Ignored,
+        _: &mut ChannelContext<'_, Self>,
+    ) -> Result<Joined<Self>, Refusal> {
+        Ok(Kept.into())
+    }
+
+    async fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        cx: &mut ChannelContext<'_, Self>,
+    ) -> Result<Reply, Refusal> {
+        match event {
+            "say" => cx.broadcast("said", &payload),
+            "say to others" => cx.broadcast_from("said", &payload),
+            _ => return Err(Refusal::new("unknown event")),
+        }
+        Ok(Reply::ok(json!({})))
     }
 }
 
@@ -229,12 +277,14 @@ fn socket() -> Socket {
         .channel::<Crash>("crash:*")
         .channel::<Here>("presence:*")
         .channel::<Show>("seen:*")
+        .channel::<Kept>("kept:*")
 }
 
 fn server(listen: &str) -> vaxel::ServerBuilder {
     let sessions = Sessions::new([7; 32]);
     Server::builder()
         .listen(listen)
+        .compression(Compression::default())
         .socket("/socket", socket())
         .socket("/auth", socket().auth_token().connect(decide))
         .socket("/hook", socket().connect(decide))

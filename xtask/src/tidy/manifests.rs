@@ -9,11 +9,13 @@ use super::tree::{File, Tree};
 pub(crate) const DEPENDENCY_TABLES: &[&str] =
     &["dependencies", "dev-dependencies", "build-dependencies"];
 
-/// The manifests of the members, which are all but the workspace's own.
+/// The manifests of the members, which are all but the workspace's own and those of folders that
+/// are workspaces of their own.
 pub(crate) fn members(tree: &Tree) -> impl Iterator<Item = &File> {
     tree.files
         .iter()
         .filter(|file| file.name() == "Cargo.toml" && !file.folder().is_empty())
+        .filter(|file| !file.text.lines().any(|line| line == "[workspace]"))
 }
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {

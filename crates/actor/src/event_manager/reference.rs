@@ -65,6 +65,55 @@ impl<E: Send + 'static> EventManagerRef<E> {
     ///
     /// # Errors
     /// As for [`add_handler`](Self::add_handler). Not if the owner has ended: the handler goes.
+    ///
+    /// ```
+    /// use vaxel_actor::event_manager::*;
+    /// use vaxel_actor::prelude::*;
+    ///
+    /// /// Wants to hear of alarms for as long as it lives, and to know when it does not any more.
+    /// struct Watch;
+    ///
+    /// #[actor(crate = vaxel_actor)]
+    /// impl Watch {
+    ///     async fn init(
+    ///         alarms: EventManagerRef<String>,
+    ///         cx: &mut Context<Self>,
+    ///     ) -> Result<Self, String> {
+    ///         let me = cx.me();
+    ///         let listener = move |alarm: &String| {
+    ///             // What takes long is work for the actor, not for its handler.
+    ///             let _ = WatchRef::from(me.clone()).alarm(alarm.clone());
+    ///         };
+    ///         let added = alarms.add_supervised_handler("watch", listener, &cx.me()).await;
+    ///         added.map(|()| Watch).map_err(|error| error.to_string())
+    ///     }
+    ///
+    ///     #[cast]
+    ///     fn alarm(&mut self, alarm: String) {
+    ///         println!("{alarm}!");
+    ///     }
+    ///
+    ///     #[call]
+    ///     fn is_on(&self) -> bool {
+    ///         true
+    ///     }
+    ///
+    ///     #[info]
+    ///     fn gone(&mut self, exit: HandlerExit, cx: &mut Context<Self>) {
+    ///         cx.stop_with(ExitReason::error(exit.reason));
+    ///     }
+    /// }
+    ///
+    /// # vaxel_actor::Program::new().workers(1).run(async {
+    /// let alarms = EventManager::spawn();
+    /// let watch = Watch::spawn(alarms.clone());
+    /// assert_eq!(watch.is_on().await, Ok(true));
+    /// alarms.notify("fire".to_owned())?;
+    /// assert_eq!(alarms.which_handlers().await?.len(), 1);
+    /// # drop(watch);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn add_supervised_handler<A>(
         &self,
         id: impl Into<HandlerId>,

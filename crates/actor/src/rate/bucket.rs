@@ -39,6 +39,17 @@ impl Rate {
 /// Tokens that come at a [`Rate`], up to its burst. A handle: clones share one bucket.
 ///
 /// A new bucket is full.
+///
+/// ```
+/// use vaxel_actor::rate::{Rate, TokenBucket};
+///
+/// # vaxel_actor::Program::new().workers(1).run(async {
+/// let logins = TokenBucket::new(Rate::per_second(1).burst(3));
+/// assert!((0..3).all(|_| logins.try_take().is_ok()));
+/// let wait = logins.try_take().expect_err("it is empty");
+/// assert!(wait <= vaxel_actor::secs(1));
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct TokenBucket(Arc<Inner>);
 

@@ -79,6 +79,12 @@ impl Members {
         self.list.len()
     }
 
+    /// Of each, in their order; nobody's of one at rest.
+    pub(super) fn pids(&self) -> impl Iterator<Item = Pid> {
+        let pids = self.list.values().map(|member| member.life.pid());
+        pids.map(|pid| pid.unwrap_or(Pid::NONE))
+    }
+
     /// Puts a child on record, at the right end and at rest.
     pub(super) fn add(&mut self, spec: Box<dyn AnySpec>, now: Time) -> ChildId {
         let id = ChildId(self.last);

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use vaxel_runtime::inspect::Children;
 use vaxel_runtime::{
     Actor, ChildExit, Context, ExitReason, Handler, Mailbox, Message, Pid, Random, ReportContext,
     Started, TrappedExit,
@@ -70,6 +71,10 @@ impl Actor for Supervisor {
             }
         }
         Ok(supervisor)
+    }
+
+    fn children(&self) -> Children {
+        Children::new(self.members.len(), self.members.pids())
     }
 
     async fn terminate(&mut self, _reason: &ExitReason, cx: &mut Context<Self>) {

@@ -63,6 +63,43 @@ pub enum ChildKind {
 ///
 /// Made by the `child` function of an actor (`Counter::child(0)`) or by [`ChildSpec::new`]. Unless
 /// told otherwise a child is permanent, has five seconds to stop, and has no name.
+///
+/// ```
+/// use vaxel_actor::prelude::*;
+///
+/// struct Importer {
+///     path: String,
+/// }
+///
+/// #[actor(crate = vaxel_actor)]
+/// impl Importer {
+///     fn init(path: String) -> Self {
+///         Importer { path }
+///     }
+///
+///     #[call]
+///     fn path(&self) -> String {
+///         self.path.clone()
+///     }
+/// }
+///
+/// # vaxel_actor::Program::new().workers(1).run(async {
+/// let importer = Importer::child("in.csv".into())
+///     .name("importer")
+///     .restart(Restart::Transient) // again after a crash, not when it has done its work
+///     .shutdown(secs(30));         // it may take that long to put away what it has begun
+/// let supervisor = Supervisor::one_for_one().child(importer).start().await?;
+///
+/// let importer = ImporterRef::whereis("importer").expect("it was given its name");
+/// importer.kill();
+/// // The reference is an address: it reaches the next incarnation, which is made of a copy of the
+/// // arguments.
+/// assert_eq!(importer.path().await.as_deref(), Ok("in.csv"));
+/// # drop(supervisor);
+/// # Ok::<(), StartError>(())
+/// # }).unwrap();
+/// # use vaxel_actor::StartError;
+/// ```
 pub struct ChildSpec<A: Actor> {
     args: A::Args,
     copy: fn(&A::Args) -> A::Args,

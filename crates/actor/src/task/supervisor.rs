@@ -5,6 +5,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::time::Duration;
 
+use vaxel_runtime::inspect::Children;
 use vaxel_runtime::{
     Actor, ActorRef, AnyRef, CallError, Context, ExitReason, Handler, Message, Pid, System,
     TrappedExit,
@@ -164,6 +165,10 @@ impl Actor for TaskSupervisor {
             children: HashMap::new(),
             settings,
         })
+    }
+
+    fn children(&self) -> Children {
+        Children::new(self.children.len(), self.children.keys().copied())
     }
 
     async fn terminate(&mut self, _: &ExitReason, cx: &mut Context<Self>) {

@@ -2,16 +2,22 @@
 
 use smol_str::SmolStr;
 use vaxel_actor::Message;
+use vaxel_pubsub::Broadcast;
 
 use crate::payload::Payload;
 
-/// A client's message to its channel. Short events and refs live in the message itself, so that
-/// it costs the mailbox's node and the payload's bytes.
+/// What comes to a channel from its client's side.
 #[derive(Debug)]
-pub(crate) struct Inbound {
-    pub(crate) event: SmolStr,
-    pub(crate) reference: Option<SmolStr>,
-    pub(crate) payload: Payload,
+pub(crate) enum Inbound {
+    /// A client's message. Short events and refs live in the message itself, so that it costs the
+    /// mailbox's node and the payload's bytes.
+    Event {
+        event: SmolStr,
+        reference: Option<SmolStr>,
+        payload: Payload,
+    },
+    /// A broadcast that is intercepted.
+    Out(Broadcast),
 }
 
 impl Message for Inbound {

@@ -12,6 +12,7 @@ use vaxel_websocket::Frame;
 
 use crate::channel::membership::Membership;
 use crate::channel::presence::{self, Tracks};
+use crate::channel::resume::Asked;
 use crate::refusal::Refusal;
 use crate::socket::command::{Command, Ending};
 
@@ -55,7 +56,15 @@ impl Lifeline {
 
     /// Answers the join with `ok`, then sends what `join` has pushed. One command carries both
     /// the reply and the subscription, so no broadcast comes in front of the reply.
-    pub(crate) fn accept(&mut self, response: Option<Box<RawValue>>, held: Vec<Frame>) {
+    ///
+    /// A client of a topic that keeps a history is told where it is, and sent what it missed,
+    /// before anything newer can come.
+    pub(crate) fn accept(
+        &mut self,
+        response: Option<Box<RawValue>>,
+        held: Vec<Frame>,
+        resume: Option<Asked>,
+    ) {
         let Phase::Joining(reference) = std::mem::replace(&mut self.phase, Phase::Joined) else {
             unreachable!("a join is answered once");
         };
@@ -63,10 +72,22 @@ impl Lifeline {
         let reply = self
             .membership
             .reply_json(reference.as_deref(), "ok", response);
-        let membership = self.membership.clone();
-        self.membership
-            .link
-            .command(Command::Joined { membership, reply });
+        let membership = &self.membership;
+        let joined = Command::Joined {
+            membership: membership.clone(),
+            reply,
+        };
+        match resume {
+            None => membership.link.command(joined),
+            Some(asked) => {
+                let pubsub = membership.link.endpoint.pubsub();
+                let topic = membership.topic.shared();
+                pubsub.resume(topic, asked.offset, |now, missed| {
+                    membership.link.command(joined);
+                    asked.answer(membership, now, missed);
+                });
+            }
+        }
         for frame in held {
             self.membership.link.send(frame);
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use vaxel_actor::Recipient;
 use vaxel_net::ConnectionId;
-use vaxel_pubsub::{Content, Origin};
+use vaxel_pubsub::{Broadcast, Content, Origin};
 use vaxel_websocket::Frame;
 
 use crate::assigns::Assigns;
@@ -19,7 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::payload::Payload;
 use crate::poll::{self, POLL_SHARD};
 use crate::serializer::{Binary, Body, Given, Outgoing};
-use crate::socket::command::Command;
+use crate::socket::command::{self, Command};
 use crate::topic::Topic;
 use crate::vsn::Version;
 
@@ -116,6 +116,8 @@ pub struct Membership {
     pub(crate) join_ref: Option<SmolStr>,
     /// Distinguishes the joins of one shard.
     pub(crate) number: u32,
+    /// Whether some broadcasts go through the channel.
+    pub(crate) intercepts: bool,
 }
 
 impl Membership {
@@ -124,12 +126,14 @@ impl Membership {
         topic: Topic,
         join_ref: Option<SmolStr>,
         number: u32,
+        intercepts: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             link,
             topic,
             join_ref,
             number,
+            intercepts,
         })
     }
 
@@ -170,6 +174,15 @@ impl Membership {
             payload: Body::Json(json),
         };
         Some(message.encode(self.link.version))
+    }
+
+    /// A broadcast for this client alone; none when it cannot take bytes.
+    pub(crate) fn broadcast_frame(&self, broadcast: &Broadcast) -> Option<Frame> {
+        let is_bytes = broadcast.bytes().is_some();
+        if is_bytes && matches!(self.link.address, Address::Poll(_)) {
+            return None;
+        }
+        command::encode(broadcast, self.link.version)
     }
 
     /// A reply of the application; none when this client cannot take bytes.

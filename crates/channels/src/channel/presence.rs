@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 use vaxel_presence::{Presences, StateSink, TrackError, Tracked};
 
 use crate::channel::membership::Membership;
@@ -16,7 +17,8 @@ pub(crate) struct Tracks {
 
 #[derive(Default)]
 struct Kept {
-    entries: Vec<Tracked>,
+    /// Nearly every channel tracks one.
+    entries: SmallVec<[Tracked; 1]>,
     /// Whether the client has been sent the state, or will be once it has joined.
     has_state: bool,
 }

@@ -11,8 +11,10 @@ use crate::channel::context::ChannelContext;
 use crate::channel::inbox::{Inbound, Info};
 use crate::channel::lifeline::Lifeline;
 use crate::channel::membership::Membership;
+use crate::channel::resume::Asked;
 use crate::channel::{Channel, HandleInfo};
 use crate::payload::Payload;
+use crate::rate::Gate;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 
@@ -26,6 +28,7 @@ pub struct ChannelActor<C> {
     // Dropped first, so that the client hears of the end after the channel's own drop has run.
     channel: C,
     lifeline: Lifeline,
+    gate: Gate,
 }
 
 /// A join on its way to its actor.
@@ -59,6 +62,18 @@ impl<C: Channel> ChannelActor<C> {
             &mut self.channel,
             ChannelContext::new(membership, tracks, cx),
         )
+    }
+
+    /// Whether an event comes too early, and by how much.
+    fn pass(&mut self, event: &str, cx: &Context<Self>) -> Result<(), Duration> {
+        if C::RATES.is_empty() {
+            return Ok(());
+        }
+        let passed = self.gate.pass(C::RATES, event, cx.system().now());
+        if passed.is_err() {
+            self.lifeline.membership().link.endpoint.rate_limited();
+        }
+        passed
     }
 
     fn leave(&self, reference: Option<SmolStr>, cx: &mut Context<Self>) {
@@ -107,13 +122,15 @@ impl<C: Channel> Actor for ChannelActor<C> {
             }
             Err(error) => Err(Refusal::from(error)),
         };
+        let resume = C::RESUME.map(|_| Asked::parse(params.json()));
         drop(params);
         match outcome {
             Ok(joined) => {
-                lifeline.accept(joined.response, held);
+                lifeline.accept(joined.response, held, resume);
                 Ok(Self {
                     channel: joined.channel,
                     lifeline,
+                    gate: Gate::default(),
                 })
             }
             Err(refusal) => {
@@ -145,13 +162,21 @@ async fn replace(predecessor: &AnyRef) {
 
 impl<C: Channel> Handler<Inbound> for ChannelActor<C> {
     async fn handle(&mut self, message: Inbound, cx: &mut Context<Self>) {
-        let Inbound {
-            event,
-            reference,
-            payload,
-        } = message;
+        let (event, reference, payload) = match message {
+            Inbound::Event {
+                event,
+                reference,
+                payload,
+            } => (event, reference, payload),
+            Inbound::Out(broadcast) => {
+                let (channel, mut channel_cx) = self.parts(cx);
+                return channel.handle_out(broadcast, &mut channel_cx).await;
+            }
+        };
         if event == "phx_leave" {
             self.leave(reference, cx);
+        } else if let Err(early) = self.pass(&event, cx) {
+            self.reply(reference, Refusal::rate_limited(early).into(), cx);
         } else {
             let (channel, mut channel_cx) = self.parts(cx);
             channel_cx.set_reference(reference.as_ref());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vaxel_actor::Recipient;
 use vaxel_pubsub::{Broadcast, Seat, Subscription};
 
-use crate::channel::membership::Address;
+use crate::channel::membership::{Address, Membership};
 use crate::endpoint::Endpoint;
 use crate::socket::command::Command;
 use crate::socket::home::{Figure, Home};
@@ -44,7 +44,7 @@ impl Home for PollHome {
         self.subscriptions.push((number, subscription));
     }
 
-    fn seat(&mut self, _: Version, _: &Arc<str>, _: u32) -> Option<Seat> {
+    fn seat(&mut self, _: &Membership) -> Option<Seat> {
         None
     }
 

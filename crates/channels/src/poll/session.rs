@@ -206,6 +206,10 @@ impl Handler<Broadcast> for PollSession {
         if entry.phase == Phase::Joining || is_excluded {
             return;
         }
+        let socket = &self.mounts[usize::from(self.session.mount)].socket;
+        if home::intercept(&self.home, socket, &self.session, position, &broadcast) {
+            return;
+        }
         if broadcast.bytes().is_some() {
             return self.home.endpoint.binary_undeliverable();
         }

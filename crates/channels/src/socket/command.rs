@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use vaxel_actor::Recipient;
-use vaxel_net::ConnectionId;
-use vaxel_pubsub::{Broadcast, Content};
+use vaxel_net::{ConnectionId, OutboxPolicy};
+use vaxel_pubsub::{Broadcast, Content, Offset};
 use vaxel_websocket::Frame;
 
 use crate::assigns::Assigns;
@@ -66,15 +66,17 @@ pub enum Ending {
 /// A broadcast with the frames for those who listen, built at most once each.
 pub struct Encoded {
     pub(crate) broadcast: Broadcast,
+    pub(crate) policy: OutboxPolicy,
     v1: OnceLock<Option<Frame>>,
     v2: OnceLock<Option<Frame>>,
 }
 
 impl Encoded {
     /// Builds the frame that almost every client takes; the other one waits until it is asked for.
-    pub(crate) fn new(broadcast: &Broadcast) -> Arc<Self> {
+    pub(crate) fn new(broadcast: &Broadcast, policy: OutboxPolicy) -> Arc<Self> {
         let encoded = Self {
             broadcast: broadcast.clone(),
+            policy,
             v1: OnceLock::new(),
             v2: OnceLock::new(),
         };
@@ -96,20 +98,31 @@ impl Encoded {
 /// The frame of a broadcast, for clients of a version that can take it.
 pub(crate) fn encode(broadcast: &Broadcast, version: Version) -> Option<Frame> {
     let (topic, event) = (broadcast.topic(), broadcast.event());
-    match (broadcast.content(), version) {
-        (Content::Json(json), version) => {
-            let message = Outgoing {
-                join_ref: None,
-                reference: None,
-                topic,
-                event,
-                payload: Body::Json(json.get()),
-            };
-            Some(message.encode(version))
+    let json = match (broadcast.content(), version) {
+        (Content::Json(json), _) => json.get(),
+        (Content::Bytes(bytes), Version::V2) => {
+            return Binary::Broadcast { topic, event }.encode(bytes);
         }
-        (Content::Bytes(bytes), Version::V2) => Binary::Broadcast { topic, event }.encode(bytes),
-        (Content::Bytes(_), Version::V1) => None,
-    }
+        (Content::Bytes(_), Version::V1) => return None,
+    };
+    let numbered = broadcast
+        .offset()
+        .and_then(|offset| with_offset(json, offset));
+    let message = Outgoing {
+        join_ref: None,
+        reference: None,
+        topic,
+        event,
+        payload: Body::Json(numbered.as_deref().unwrap_or(json)),
+    };
+    Some(message.encode(version))
+}
+
+/// An object with its offset as last member; none when the payload is no object.
+fn with_offset(json: &str, offset: Offset) -> Option<String> {
+    let open = json.strip_suffix('}')?.trim_end();
+    let comma = if open.len() > 1 { "," } else { "" };
+    Some(format!(r#"{open}{comma}"vx_offset":"{offset}"}}"#))
 }
 
 #[cfg(test)]

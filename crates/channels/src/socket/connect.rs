@@ -86,6 +86,7 @@ pub struct Pending {
     pub(crate) version: Version,
     /// Whether the answer names the subprotocol that was offered.
     pub(crate) has_subprotocol: bool,
+    pub(crate) takes_hints: bool,
 }
 
 /// The version that a request asks for, unless the rules of the socket refuse it.

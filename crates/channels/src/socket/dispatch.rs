@@ -108,7 +108,7 @@ impl<H: Home> Dispatch<'_, H> {
     fn run(mut self) -> Outcome {
         if self.message.topic == "phoenix" && self.message.event == "heartbeat" {
             self.home.add(|counters| &counters.heartbeats, 1);
-            return self.answer(None, "ok", "{}");
+            return self.heartbeat();
         }
         let position = self.session.position(&self.message.topic);
         match (&*self.message.event, position) {
@@ -117,6 +117,19 @@ impl<H: Home> Dispatch<'_, H> {
             (_, None) => self.unmatched(),
             (_, Some(position)) => self.forward(position),
         }
+    }
+
+    fn heartbeat(&self) -> Outcome {
+        if !self.session.takes_hints {
+            return self.answer(None, "ok", "{}");
+        }
+        let per_second = self.socket.limits.rejoins_per_second;
+        let jitter_ms = self.home.endpoint().reconnect_jitter_ms(per_second);
+        self.answer(
+            None,
+            "ok",
+            &format!(r#"{{"reconnect_jitter_ms":{jitter_ms}}}"#),
+        )
     }
 
     /// Hands the message to its channel.
@@ -129,7 +142,7 @@ impl<H: Home> Dispatch<'_, H> {
         if let Some(wait) = self.wait(Some(entry)) {
             return Outcome::Pause(wait);
         }
-        let inbound = Inbound {
+        let inbound = Inbound::Event {
             event: SmolStr::new(&self.message.event),
             reference: self.message.reference.as_deref().map(SmolStr::new),
             payload: entry.membership.link.payload(self.message.payload),

@@ -6,12 +6,15 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use vaxel_pubsub::Seat;
+use vaxel_actor::SendError;
+use vaxel_pubsub::{Broadcast, Seat};
 use vaxel_websocket::Frame;
 
+use crate::channel::inbox::Inbound;
 use crate::channel::membership::{Address, Membership};
 use crate::counters::{Counter, ShardCounters};
 use crate::endpoint::Endpoint;
+use crate::socket::Socket;
 use crate::socket::command::Ending;
 use crate::socket::session::{Phase, Session};
 use crate::vsn::Version;
@@ -36,7 +39,7 @@ pub(crate) trait Home {
     fn listen(&mut self, topic: &Arc<str>, number: u32);
 
     /// The join was accepted: broadcasts are wanted.
-    fn seat(&mut self, version: Version, topic: &Arc<str>, number: u32) -> Option<Seat>;
+    fn seat(&mut self, membership: &Membership) -> Option<Seat>;
 
     /// Broadcasts are not wanted any more.
     fn vacate(&mut self, version: Version, number: u32, seat: Option<Seat>);
@@ -64,8 +67,7 @@ pub(crate) fn joined<H: Home>(
         return Frames::new();
     };
     let entry = &mut session.channels[position];
-    let (version, topic) = (membership.link.version, membership.topic.shared());
-    entry.seat = home.seat(version, topic, membership.number);
+    entry.seat = home.seat(membership);
     entry.phase = Phase::Joined;
     let previous = entry.previous.take();
     home.add(|counters| &counters.channels, 1);
@@ -117,6 +119,29 @@ pub(crate) fn vacate<H: Home>(
     if entry.phase != Phase::Joining {
         home.subtract(|counters| &counters.channels, 1);
     }
+}
+
+/// Hands a broadcast to the channel at `position`, if the channel intercepts it.
+pub(crate) fn intercept<H: Home>(
+    home: &H,
+    socket: &Socket,
+    session: &Session,
+    position: usize,
+    broadcast: &Broadcast,
+) -> bool {
+    let entry = &session.channels[position];
+    if !entry.membership.intercepts {
+        return false;
+    }
+    let route = socket.route(broadcast.topic());
+    if !route.is_some_and(|(kind, _)| kind.intercepts().contains(&broadcast.event())) {
+        return false;
+    }
+    // One that has just ended needs none; its client is about to hear of it.
+    if let Err(SendError::Full(_)) = entry.inbox.cast(Inbound::Out(broadcast.clone())) {
+        home.add(|counters| &counters.intercepts_missed, 1);
+    }
+    true
 }
 
 /// The session is over: its channels are told, and nobody listens any more.

@@ -26,7 +26,7 @@ impl<H: Home> Dispatch<'_, H> {
             return Outcome::Pause(wait);
         }
         let predecessor = position.map(|position| self.retire(position));
-        let membership = self.new_membership(prefix);
+        let membership = self.new_membership(prefix, !kind.intercepts().is_empty());
         let request = JoinRequest::new(
             membership.clone(),
             self.message.reference.as_deref().map(SmolStr::new),
@@ -64,13 +64,14 @@ impl<H: Home> Dispatch<'_, H> {
         old
     }
 
-    fn new_membership(&mut self, prefix: usize) -> Arc<Membership> {
+    fn new_membership(&mut self, prefix: usize, intercepts: bool) -> Arc<Membership> {
         let link = self.session.link(self.home);
         let name = self.home.intern(self.session.version, &self.message.topic);
         let join_ref = self.message.join_ref.as_deref().map(SmolStr::new);
         let number = self.home.next_number();
         self.home.listen(&name, number);
-        Membership::new(link, Topic::new(name, prefix), join_ref, number)
+        let topic = Topic::new(name, prefix);
+        Membership::new(link, topic, join_ref, number, intercepts)
     }
 }
 

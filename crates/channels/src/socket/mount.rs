@@ -17,7 +17,18 @@ enum Segment {
 }
 
 impl Mount {
+    /// # Panics
+    /// When `path` is none that a client would find.
+    #[track_caller]
     pub(crate) fn new(path: &str, socket: Socket) -> Self {
+        assert!(
+            path.starts_with('/'),
+            "the socket path {path:?} must begin with a slash"
+        );
+        assert!(
+            !path.ends_with("/websocket") && !path.ends_with("/longpoll"),
+            "the socket path {path:?} names a transport; leave the last segment out, clients add it"
+        );
         let segments = segments(path).map(|segment| match segment.strip_prefix(':') {
             Some(name) => Segment::Variable(name.into()),
             None => Segment::Literal(segment.into()),
@@ -71,6 +82,18 @@ mod tests {
         assert_eq!(variables("/socket", "/socket/websocket/more"), None);
         assert_eq!(variables("/socket", "/other/websocket"), None);
         assert_eq!(variables("/", "/websocket"), Some(json!({})));
+    }
+
+    #[test]
+    #[should_panic(expected = "names a transport")]
+    fn the_address_of_a_transport_is_no_mount() {
+        Mount::new("/socket/websocket", Socket::new());
+    }
+
+    #[test]
+    #[should_panic(expected = "must begin with a slash")]
+    fn a_path_without_a_slash_is_a_mistake() {
+        Mount::new("socket", Socket::new());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use vaxel_net::{
     UpgradeRequest,
 };
 use vaxel_presence::PresenceConfig;
-use vaxel_pubsub::{Seat, SubscriberTable};
+use vaxel_pubsub::{Broadcast, Seat, SubscriberTable};
 use vaxel_runtime::Batch;
 use vaxel_websocket::{CloseCode, Frame};
 
@@ -46,10 +46,32 @@ pub struct Local {
     next_number: u32,
 }
 
+/// Twelve bytes, so that a broadcast walks over as little memory as possible.
 #[derive(Clone, Copy, Debug)]
 struct Listener {
     connection: ConnectionId,
+    /// The number of the join; the highest bit says that the channel intercepts some events.
     number: u32,
+}
+
+const INTERCEPTS: u32 = 1 << 31;
+
+impl Listener {
+    fn new(connection: ConnectionId, membership: &Membership) -> Self {
+        let flag = if membership.intercepts { INTERCEPTS } else { 0 };
+        Self {
+            connection,
+            number: membership.number | flag,
+        }
+    }
+
+    fn number(self) -> u32 {
+        self.number & !INTERCEPTS
+    }
+
+    fn intercepts(self) -> bool {
+        self.number & INTERCEPTS != 0
+    }
 }
 
 impl ChannelsProtocol {
@@ -73,8 +95,17 @@ impl ChannelsProtocol {
             mounts.len().max(shards) <= usize::from(u16::MAX),
             "too many sockets or shards"
         );
+        let endpoint = Endpoint::new(system, shards);
+        let windows = mounts.iter().flat_map(|mount| mount.socket.windows());
+        let windows = windows.map(|(pattern, window)| {
+            let matches = move |topic: &str| pattern.matches(topic).is_some();
+            (Box::new(matches) as _, window)
+        });
+        endpoint.pubsub().keep_histories(windows.collect());
+        let slow = mounts.iter().flat_map(|mount| mount.socket.slow_topics());
+        endpoint.set_slow(slow.collect());
         Self {
-            endpoint: Endpoint::new(system, shards),
+            endpoint,
             mounts: mounts.into(),
         }
     }
@@ -116,11 +147,14 @@ impl ChannelsProtocol {
         let Some(version) = version.filter(|_| is_acceptable) else {
             return Upgrade::Refuse { status: 403 };
         };
+        let takes_hints = params.contains_key("vx");
         params.extend(variables);
         let number = u16::try_from(mount).expect("checked when made");
         let Some(hook) = &socket.connect else {
+            let mut session = Session::new(number, version);
+            session.takes_hints = takes_hints;
             return Upgrade::Accept {
-                session: Session::new(number, version),
+                session,
                 subprotocol: offer.has_phoenix.then_some(PHOENIX.into()),
             };
         };
@@ -129,6 +163,7 @@ impl ChannelsProtocol {
             mount: number,
             version,
             has_subprotocol: offer.has_phoenix,
+            takes_hints,
         };
         let request = ConnectRequest::upgrade(socket, params, request, offer);
         connect::run(&self.endpoint, local.shard, pending, hook.clone(), request);
@@ -266,9 +301,11 @@ impl ChannelsProtocol {
             mount,
             version,
             has_subprotocol,
+            takes_hints,
         } = pending;
         let socket_id = assigns.socket_id().cloned();
         let mut session = Session::new(mount, version);
+        session.takes_hints = takes_hints;
         let home = self.home(local, connection);
         session.assign(&self.endpoint, assigns, || home.address());
         let subprotocol = has_subprotocol.then_some(PHOENIX);
@@ -291,7 +328,24 @@ impl ChannelsProtocol {
         }
     }
 
-    fn broadcast(&self, local: &Local, io: &mut ShardIo<Box<Session>>, encoded: &Encoded) {
+    /// Whether the broadcast went through the listener's channel.
+    fn intercept(
+        &self,
+        local: &mut Local,
+        io: &mut ShardIo<Box<Session>>,
+        listener: Listener,
+        broadcast: &Broadcast,
+    ) -> bool {
+        let home = self.home(local, listener.connection);
+        let Some(session) = io.session(listener.connection) else {
+            return false;
+        };
+        let socket = &self.mounts[usize::from(session.mount)].socket;
+        let position = session.position_of(listener.number());
+        position.is_some_and(|at| home::intercept(&home, socket, session, at, broadcast))
+    }
+
+    fn broadcast(&self, local: &mut Local, io: &mut ShardIo<Box<Session>>, encoded: &Encoded) {
         let topic = encoded.broadcast.topic();
         if encoded.broadcast.event() == DISCONNECT {
             self.disconnect(local, io, topic);
@@ -300,17 +354,29 @@ impl ChannelsProtocol {
             Some(origin) if origin.shard as usize == local.shard => Some(origin.subscriber),
             _ => None,
         };
-        let mut deliveries = 0;
-        for (version, table) in [(Version::V2, &local.v2), (Version::V1, &local.v1)] {
-            let subscribers = table.subscribers(topic);
+        let (mut deliveries, policy) = (0, encoded.policy);
+        // Empty, and so without memory, unless channels of the topic intercept something.
+        let mut intercepting = Vec::new();
+        for version in [Version::V2, Version::V1] {
+            let subscribers = local.table(version).subscribers(topic);
             if subscribers.len() == 0 {
                 continue;
             }
-            let Some(frame) = encoded.frame(version) else {
-                continue;
-            };
+            let frame = encoded.frame(version);
             for listener in subscribers {
-                if Some(listener.number) != excluded && io.send(listener.connection, frame) {
+                if listener.intercepts() {
+                    intercepting.push(*listener);
+                } else if Some(listener.number) != excluded
+                    && frame.is_some_and(|frame| io.send_with(listener.connection, frame, policy))
+                {
+                    deliveries += 1;
+                }
+            }
+            for listener in intercepting.drain(..) {
+                if Some(listener.number()) != excluded
+                    && !self.intercept(local, io, listener, &encoded.broadcast)
+                    && frame.is_some_and(|frame| io.send_with(listener.connection, frame, policy))
+                {
                     deliveries += 1;
                 }
             }
@@ -395,19 +461,17 @@ impl Home for ShardHome<'_> {
     }
 
     fn next_number(&mut self) -> u32 {
-        self.local.next_number = self.local.next_number.wrapping_add(1);
+        self.local.next_number = (self.local.next_number + 1) & !INTERCEPTS;
         self.local.next_number
     }
 
     /// The list of subscribers and broadcasts meet on the shard's own thread.
     fn listen(&mut self, _: &Arc<str>, _: u32) {}
 
-    fn seat(&mut self, version: Version, topic: &Arc<str>, number: u32) -> Option<Seat> {
-        let listener = Listener {
-            connection: self.connection,
-            number,
-        };
-        Some(self.local.table(version).join(topic, listener))
+    fn seat(&mut self, membership: &Membership) -> Option<Seat> {
+        let listener = Listener::new(self.connection, membership);
+        let table = self.local.table(membership.link.version);
+        Some(table.join(membership.topic.shared(), listener))
     }
 
     fn vacate(&mut self, version: Version, _: u32, seat: Option<Seat>) {

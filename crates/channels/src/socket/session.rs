@@ -19,6 +19,8 @@ use crate::vsn::Version;
 pub struct Session {
     pub(crate) mount: u16,
     pub(crate) version: Version,
+    /// Whether the client knows what to do with hints in the answers to its heartbeats.
+    pub(crate) takes_hints: bool,
     /// What the message that the connection offers again and again waits for.
     pub(crate) wait: Option<Wait>,
     /// Made at the first join, and kept with what the connect hook has assigned.
@@ -74,6 +76,7 @@ impl Session {
         Box::new(Self {
             mount,
             version,
+            takes_hints: false,
             wait: None,
             link: None,
             id_seat: None,

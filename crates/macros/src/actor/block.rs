@@ -1,11 +1,14 @@
 //! The `impl` block: which function is what.
 
+use syn::parse::ParseStream;
 use syn::{
-    Attribute, Error, Generics, Ident, ImplItem, ImplItemFn, ItemImpl, PathArguments, Result, Type,
+    Attribute, Error, Expr, Generics, Ident, ImplItem, ImplItemFn, ItemImpl, Meta, PathArguments,
+    Result, Type,
 };
 
 use super::function::{Function, combined};
 use super::types;
+use crate::options;
 
 /// Everything the block says about its actor.
 pub(crate) struct Block {
@@ -32,7 +35,45 @@ pub(crate) struct Terminate {
 
 pub(crate) struct Handler {
     pub(crate) kind: Kind,
+    /// What the messages of a cast are about, over its arguments.
+    pub(crate) key: Option<Expr>,
     pub(crate) function: Function,
+}
+
+/// `#[call]`, `#[cast]`, `#[cast(key = …)]` or `#[info]`.
+struct Marker {
+    kind: Kind,
+    key: Option<Expr>,
+}
+
+impl Marker {
+    /// Reads the arguments of the attribute; a cast has one.
+    fn read(kind: Kind, attribute: &Attribute) -> Result<Marker> {
+        let mut key = None;
+        match &attribute.meta {
+            Meta::Path(_) => {}
+            Meta::List(list) if kind == Kind::Cast => {
+                list.parse_args_with(|input: ParseStream<'_>| {
+                    options::each(input, |name, value| {
+                        if name != "key" {
+                            return Err(options::unknown(name, "`key`"));
+                        }
+                        key = Some(value.parse()?);
+                        Ok(())
+                    })
+                })?;
+            }
+            _ if kind == Kind::Cast => {
+                let text = "`#[cast]` takes one argument, `key = …`";
+                return Err(Error::new_spanned(attribute, text));
+            }
+            _ => {
+                let text = format!("{} takes no arguments", kind.marker());
+                return Err(Error::new_spanned(attribute, text));
+            }
+        }
+        Ok(Marker { kind, key })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,8 +115,8 @@ impl Block {
         for member in &mut item.items {
             match member {
                 ImplItem::Fn(function) => {
-                    let kind = take_marker(&mut function.attrs, &mut errors);
-                    functions.push((kind, &*function));
+                    let marker = take_marker(&mut function.attrs, &mut errors);
+                    functions.push((marker, &*function));
                 }
                 ImplItem::Const(constant) => refuse_marker(&mut constant.attrs, &mut errors),
                 ImplItem::Type(alias) => refuse_marker(&mut alias.attrs, &mut errors),
@@ -83,8 +124,8 @@ impl Block {
             }
         }
         let mut parts = Parts::default();
-        for (kind, function) in functions {
-            errors.extend(parts.add(kind, function, &item.self_ty).err());
+        for (marker, function) in functions {
+            errors.extend(parts.add(marker, function, &item.self_ty).err());
         }
         let name = actor_name(&item.self_ty)
             .map_err(|error| errors.push(error))
@@ -120,10 +161,10 @@ struct Parts {
 }
 
 impl Parts {
-    fn add(&mut self, kind: Option<Kind>, item: &ImplItemFn, self_type: &Type) -> Result<()> {
+    fn add(&mut self, marker: Option<Marker>, item: &ImplItemFn, self_type: &Type) -> Result<()> {
         let name = &item.sig.ident;
-        if let Some(kind) = kind {
-            self.handlers.push(handler(kind, Function::read(item)?)?);
+        if let Some(marker) = marker {
+            self.handlers.push(handler(marker, Function::read(item)?)?);
         } else if name == "init" {
             self.init_failed = true;
             self.init = Some(init(Function::read(item)?, self_type)?);
@@ -136,25 +177,27 @@ impl Parts {
     }
 }
 
-fn take_marker(attributes: &mut Vec<Attribute>, errors: &mut Vec<Error>) -> Option<Kind> {
-    let mut found: Option<Kind> = None;
+fn take_marker(attributes: &mut Vec<Attribute>, errors: &mut Vec<Error>) -> Option<Marker> {
+    let mut found: Option<Marker> = None;
     attributes.retain(|attribute| {
         let Some(kind) = Kind::of(attribute) else {
             return true;
         };
-        if attribute.meta.require_path_only().is_err() {
-            let text = format!("{} takes no arguments", kind.marker());
-            errors.push(Error::new_spanned(attribute, text));
-        }
-        if let Some(first) = found {
+        if let Some(first) = &found {
             let text = format!(
                 "{} after {}: a handler has one marker",
                 kind.marker(),
-                first.marker()
+                first.kind.marker()
             );
             errors.push(Error::new_spanned(attribute, text));
         }
-        found.get_or_insert(kind);
+        match Marker::read(kind, attribute) {
+            Ok(marker) => _ = found.get_or_insert(marker),
+            Err(error) => {
+                errors.push(error);
+                found.get_or_insert(Marker { kind, key: None });
+            }
+        }
         false
     });
     found
@@ -171,7 +214,7 @@ fn refuse_marker(attributes: &mut Vec<Attribute>, errors: &mut Vec<Error>) {
     });
 }
 
-fn handler(kind: Kind, function: Function) -> Result<Handler> {
+fn handler(Marker { kind, key }: Marker, function: Function) -> Result<Handler> {
     let marker = kind.marker();
     function.must_borrow_self(marker)?;
     function.must_own_arguments("a message")?;
@@ -202,7 +245,11 @@ fn handler(kind: Kind, function: Function) -> Result<Handler> {
             }
         }
     }
-    Ok(Handler { kind, function })
+    Ok(Handler {
+        kind,
+        key,
+        function,
+    })
 }
 
 fn init(function: Function, self_type: &Type) -> Result<Init> {

@@ -168,6 +168,26 @@ fn the_block_stays_without_its_markers() {
 }
 
 #[test]
+fn a_cast_has_the_key_that_it_names() {
+    let screen = "impl Screen { fn init() -> Self { Screen } \
+                  #[cast(key = (symbol, market))] fn price(&mut self, symbol: u32, market: u8) {} \
+                  #[cast] fn send_price(&mut self) {} }";
+    let written = written("", screen);
+    let key = written.function("::vaxel::__macro::Message for Screen_price", "key");
+    assert_has(&key, "let Self { symbol, market, .. } = self;");
+    assert_has(&key, "::vaxel::__macro::key_of(&((symbol, market)))");
+    let (_, other) = written
+        .impls
+        .iter()
+        .find(|(name, _)| name.ends_with("MessageforScreen_send_price"))
+        .expect("a message");
+    assert_eq!(other.items.len(), 1, "no key unless it is named");
+    // The handler of that name has its method, and the other cast no second one.
+    let send = written.function("ScreenRef", "send_price").sig;
+    assert_has(send, "Result<(), ::vaxel::__macro::SendError<()>>");
+}
+
+#[test]
 fn calls_and_casts_get_messages_and_infos_do_not() {
     let written = written("", counter());
     assert_has(
@@ -219,6 +239,10 @@ fn typed_methods_flatten_results_and_return_what_was_refused() {
     assert_has(
         method("reset"),
         "Result<(), ::vaxel::__macro::SendError<()>>",
+    );
+    assert_has(
+        method("send_reset"),
+        "-> ::vaxel::__macro::Cast<(), Counter_reset>",
     );
     let file =
         "impl File { fn init() -> Self { File } #[call] fn read(&self) -> io::Result<u8> {} }";
@@ -410,6 +434,14 @@ fn each_handler_has_one_meaning() {
     assert_eq!(
         errors_of("#[call(5)] fn add(&self) {}"),
         ["`#[call]` takes no arguments"]
+    );
+    assert_eq!(
+        errors_of("#[cast(keys = who)] fn add(&mut self, who: u8) {}"),
+        ["unknown option `keys`: expected `key`"]
+    );
+    assert_eq!(
+        errors_of("#[cast = 5] fn add(&mut self) {}"),
+        ["`#[cast]` takes one argument, `key = …`"]
     );
     assert_eq!(
         errors_of("#[cast] fn add(&mut self) -> u8 { 1 }"),

@@ -6,17 +6,18 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-/// Reads what the shard has read already, then the socket.
+use super::stream::Stream;
+
+/// Reads what the shard has read already, then the stream.
 #[derive(Debug)]
 pub(crate) struct Rewind {
-    stream: TcpStream,
+    stream: Stream,
     read: Bytes,
 }
 
 impl Rewind {
-    pub(crate) fn new(stream: TcpStream, read: Bytes) -> Self {
+    pub(crate) fn new(stream: Stream, read: Bytes) -> Self {
         Self { stream, read }
     }
 }
@@ -47,18 +48,6 @@ impl AsyncWrite for Rewind {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,11 +3,13 @@
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use vaxel_websocket::{Decoder, Message};
 
 use super::Interest;
 use crate::admission::Place;
-use crate::outbox::Outbox;
+use crate::outbox::{Flushed, Outbox, send_now};
+use crate::tls::TlsSession;
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +61,20 @@ pub(crate) struct Backlog {
     pub(crate) held: Option<Held>,
     /// The tick at which the message began that is incomplete.
     pub(crate) began: Option<u32>,
+    /// There from the beginning to the end of a connection under TLS.
+    pub(crate) tls: Option<TlsSession>,
     /// Output that the socket did not take. Never empty.
     pub(crate) outbox: Option<Outbox>,
+}
+
+impl Backlog {
+    /// The backlog of a connection under TLS.
+    pub(crate) fn under(tls: TlsSession) -> Self {
+        Self {
+            tls: Some(tls),
+            ..Self::default()
+        }
+    }
 }
 
 /// A message kept for later.
@@ -86,6 +100,65 @@ impl<S> Entry<S> {
 
     pub(crate) fn outbox(&self) -> Option<&Outbox> {
         self.backlog.as_ref()?.outbox.as_ref()
+    }
+
+    pub(crate) fn tls(&self) -> Option<&TlsSession> {
+        self.backlog.as_ref()?.tls.as_ref()
+    }
+
+    pub(crate) fn take_tls(&mut self) -> Option<TlsSession> {
+        self.backlog.as_mut()?.tls.take()
+    }
+
+    /// Whether anything waits for the socket, encrypted or not.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.backlog.as_deref().is_some_and(|backlog| {
+            backlog.outbox.is_some() || backlog.tls.as_ref().is_some_and(TlsSession::wants_write)
+        })
+    }
+
+    /// Writes what the socket takes at once, if nothing waits already. Under TLS all of it is
+    /// taken, and what the socket did not take waits in the session: one frame at most.
+    pub(crate) fn send_now(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let Some(backlog) = &mut self.backlog else {
+            return send_now(&self.socket, bytes);
+        };
+        if backlog.outbox.is_some() {
+            return Ok(0);
+        }
+        match &mut backlog.tls {
+            None => send_now(&self.socket, bytes),
+            Some(tls) if tls.wants_write() => Ok(0),
+            Some(tls) => {
+                tls.encrypt(bytes);
+                tls.flush(&self.socket)?;
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    /// Writes as much of what waits as the socket takes.
+    pub(crate) fn flush(&mut self) -> Result<(usize, Flushed), Errno> {
+        let Some(backlog) = &mut self.backlog else {
+            return Ok((0, Flushed::All));
+        };
+        let Some(tls) = &mut backlog.tls else {
+            return match &mut backlog.outbox {
+                Some(outbox) => outbox.flush(&self.socket),
+                None => Ok((0, Flushed::All)),
+            };
+        };
+        let mut total = 0;
+        loop {
+            if tls.flush(&self.socket)?.1 == Flushed::Some {
+                return Ok((total, Flushed::Some));
+            }
+            let Some(bytes) = backlog.outbox.as_mut().and_then(Outbox::pop) else {
+                return Ok((total, Flushed::All));
+            };
+            total += bytes.len();
+            tls.encrypt(&bytes);
+        }
     }
 
     pub(crate) fn backlog_mut(&mut self) -> &mut Backlog {
@@ -162,6 +235,7 @@ impl<S> Entry<S> {
                 && backlog.held.is_none()
                 && backlog.outbox.is_none()
                 && backlog.began.is_none()
+                && backlog.tls.is_none()
         };
         if self.backlog.as_deref().is_some_and(is_empty) {
             self.backlog = None;
@@ -174,7 +248,7 @@ impl<S> Entry<S> {
                 self.state,
                 State::Accepted | State::Paused | State::Deferred
             ),
-            write: self.outbox().is_some(),
+            write: self.has_unsent(),
         }
     }
 }

@@ -5,7 +5,7 @@ use vaxel_websocket::deflate::Deflater;
 use vaxel_websocket::{CloseCode, Frame};
 
 use super::{ConnectionId, Entry, ShardIo, State};
-use crate::outbox::{Flushed, OutboxPolicy, send_now};
+use crate::outbox::{Flushed, OutboxPolicy};
 use crate::protocol::CloseReason;
 
 impl<S> ShardIo<S> {
@@ -20,15 +20,12 @@ impl<S> ShardIo<S> {
             Some((window_bits, deflater)) => frame.compressed(window_bits, deflater),
             None => frame.plain(),
         };
-        let written = match entry.outbox() {
-            Some(_) => 0,
-            None => match send_now(&entry.socket, wire.as_slice()) {
-                Ok(written) => written,
-                Err(_) => {
-                    self.fail(id, CloseReason::Gone);
-                    return false;
-                }
-            },
+        let written = match entry.send_now(wire.as_slice()) {
+            Ok(written) => written,
+            Err(_) => {
+                self.fail(id, CloseReason::Gone);
+                return false;
+            }
         };
         self.counters.bytes_out.add(written as u64);
         let wire_bytes = wire.as_slice().len();
@@ -38,7 +35,17 @@ impl<S> ShardIo<S> {
         }
         match kept {
             Some(bytes) => self.queue(id, bytes, written, policy),
-            None => true,
+            None => {
+                self.watch_tls(id);
+                true
+            }
+        }
+    }
+
+    /// Under TLS, encrypted bytes may wait for the socket although nothing else does.
+    fn watch_tls(&mut self, id: ConnectionId) {
+        if self.entry(id).and_then(Entry::tls).is_some() {
+            self.update_interest(id);
         }
     }
 
@@ -54,15 +61,12 @@ impl<S> ShardIo<S> {
         let Some(entry) = self.table.get_mut(id.slot as usize) else {
             return;
         };
-        if entry.outbox().is_some() {
-            self.queue(id, bytes, 0, OutboxPolicy::Close);
-            return;
-        }
-        match send_now(&entry.socket, &bytes) {
+        match entry.send_now(&bytes) {
             Ok(written) => {
                 self.counters.bytes_out.add(written as u64);
-                if written < bytes.len() {
-                    self.queue(id, bytes, written, OutboxPolicy::Close);
+                match written < bytes.len() {
+                    true => _ = self.queue(id, bytes, written, OutboxPolicy::Close),
+                    false => self.watch_tls(id),
                 }
             }
             Err(_) => self.fail(id, CloseReason::Gone),
@@ -109,22 +113,10 @@ impl<S> ShardIo<S> {
         let Some(entry) = self.entry_mut(id) else {
             return;
         };
-        let Entry {
-            socket,
-            backlog: Some(backlog),
-            ..
-        } = entry
-        else {
-            return;
-        };
-        let Some(outbox) = &mut backlog.outbox else {
-            return;
-        };
-        match outbox.flush(socket) {
+        match entry.flush() {
             Ok((written, flushed)) => {
+                entry.tidy_outbox();
                 if flushed == Flushed::All {
-                    backlog.outbox = None;
-                    entry.tidy_backlog();
                     self.finish_if_flushed(id);
                     self.update_interest(id);
                 }

@@ -110,9 +110,10 @@ impl<P: Protocol> Shard<P> {
 
     /// Gives the connection to hyper, with the bytes read so far in front.
     fn hand_over(&mut self, id: ConnectionId, read: Vec<u8>, peer: SocketAddr) {
-        let entry = self.io.table.remove(id.slot as usize);
+        let mut entry = self.io.table.remove(id.slot as usize);
         self.io.poll.remove(&entry.socket);
         (self.http)(Handover {
+            tls: entry.take_tls(),
             socket: entry.socket.into(),
             read: read.into(),
             peer,

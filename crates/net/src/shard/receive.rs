@@ -9,14 +9,14 @@ use vaxel_websocket::deflate::Inflater;
 use vaxel_websocket::{CloseCode, CloseFrame, Decoded, Frame, Message, ProtocolError};
 
 use super::{Allowance, Shard, guarded};
-use crate::io::{Connection, ConnectionId, Held, State};
+use crate::io::{Backlog, Connection, ConnectionId, Held, State};
 use crate::outbox::OutboxPolicy;
 use crate::protocol::{CloseReason, Flow, Protocol};
+use crate::tls::Decrypted;
 
 impl<P: Protocol> Shard<P> {
     /// One read of a connection that is ready.
     pub(super) fn receive(&mut self, protocol: &P, id: ConnectionId) {
-        let now = self.io.now;
         let Some(entry) = self.io.entry_mut(id) else {
             return;
         };
@@ -25,6 +25,48 @@ impl<P: Protocol> Shard<P> {
             Ok((_, count)) => count,
             Err(Errno::AGAIN | Errno::INTR) => return,
             Err(_) => return self.io.fail(id, CloseReason::Gone),
+        };
+        if entry.tls().is_some() {
+            self.receive_tls(protocol, id, count);
+        } else {
+            self.take_in(protocol, id, count);
+        }
+        self.io.counters.bytes_in.add(count as u64);
+    }
+
+    /// The same for a connection under TLS: what comes out of the buffer takes its place.
+    fn receive_tls(&mut self, protocol: &P, id: ConnectionId, count: usize) {
+        let Some(entry) = self.io.entry_mut(id) else {
+            return;
+        };
+        let Some(Backlog { tls: Some(tls), .. }) = entry.backlog.as_deref_mut() else {
+            return;
+        };
+        self.decrypted.clear();
+        let outcome = tls.decrypt(&self.buffer[..count], &mut self.decrypted);
+        // Handshakes and alerts have answers.
+        let flushed = tls.flush(&entry.socket);
+        if !self.decrypted.is_empty() {
+            let plain = self.decrypted.len();
+            std::mem::swap(&mut self.buffer, &mut self.decrypted);
+            self.take_in(protocol, id, plain);
+            std::mem::swap(&mut self.buffer, &mut self.decrypted);
+        }
+        match (outcome, flushed) {
+            (Ok(Decrypted::Open), Ok(_)) => self.io.update_interest(id),
+            (Ok(_), _) => self.io.fail(id, CloseReason::Gone),
+            (Err(_), _) => {
+                self.io.counters.tls_errors.add(1);
+                self.io.fail(id, CloseReason::Gone);
+            }
+        }
+    }
+
+    /// Takes in `count` bytes of the buffer.
+    fn take_in(&mut self, protocol: &P, id: ConnectionId, count: usize) {
+        let now = self.io.now;
+        let Some(entry) = self.io.entry_mut(id) else {
+            return;
         };
         match entry.state {
             State::Head => self.receive_head(protocol, id, count),
@@ -43,7 +85,6 @@ impl<P: Protocol> Shard<P> {
             // Input of a closing connection is read only so that its end is seen.
             State::Closing | State::Paused | State::Deferred | State::Broken => {}
         }
-        self.io.counters.bytes_in.add(count as u64);
     }
 
     /// Takes in `count` bytes of the buffer as frames. Without older input they are decoded where

@@ -39,7 +39,9 @@ async fn publish(presence: &Presence, batch: Batch) {
     if !batch.joins.is_empty() || !batch.leaves.is_empty() {
         count(&shared.counters.diffs);
         let diff = json::diff(&batch.joins, &batch.leaves, shared.node, fetched);
-        let broadcast = Broadcast::raw(batch.topic, "presence_diff", json::raw(diff));
+        let diff = json::raw(diff);
+        // Whoever comes back is sent the state.
+        let broadcast = Broadcast::raw(batch.topic, "presence_diff", diff).transient();
         shared.pubsub.send(&broadcast);
     }
 }

@@ -171,7 +171,7 @@ where
     });
     // SAFETY: the owner runs handlers in phase Running only (S2, S3).
     unsafe {
-        drive::<A, _, _>(cell, worker, Discard, |cell, cx| {
+        drive::<A, _, _>(cell, worker, Discard::of::<M>(), |cell, cx| {
             A::handle(state_of(cell), message, cx)
         })
     }

@@ -31,6 +31,8 @@ use std::sync::atomic::fence;
 pub(crate) struct InitDone<A>(PhantomData<fn(A)>);
 
 impl<A: Actor> Completion<Result<A, ExitReason>> for InitDone<A> {
+    const MESSAGE: fn() -> &'static str = || "init";
+
     #[inline]
     unsafe fn complete(self, cell: NonNull<Header>, value: Result<A, ExitReason>) {
         // SAFETY: S2, we own the cell.
@@ -81,6 +83,8 @@ static NORMAL: ExitReason = ExitReason::Normal;
 struct TerminateDone(Option<Arc<ExitReason>>);
 
 impl Completion<()> for TerminateDone {
+    const MESSAGE: fn() -> &'static str = || "terminate";
+
     unsafe fn complete(self, cell: NonNull<Header>, (): ()) {
         // SAFETY: S2, we own the cell.
         let header = unsafe { cell.as_ref() };

@@ -5,6 +5,7 @@
 
 use super::Header;
 use crate::call::CallHead;
+use crate::clock::Time;
 use crate::worker::Worker;
 use crate::{Actor, Context, ExitReason};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -25,6 +26,9 @@ pub(crate) enum Ran {
 
 /// Where the outcome of a handler goes.
 pub(crate) trait Completion<T> {
+    /// What is handled: the Rust path of the message's type, or of the runtime's own.
+    const MESSAGE: fn() -> &'static str;
+
     /// The handler is done.
     ///
     /// # Safety
@@ -45,17 +49,37 @@ pub(crate) trait Completion<T> {
 #[repr(C, align(16))]
 pub(crate) struct Block {
     operations: &'static BlockOperations,
-    class: usize,
+    /// In the low byte the size class. Above it, once the future awaits, since which millisecond of
+    /// the system's clock.
+    marks: u64,
 }
 
-struct BlockOperations {
+const CLASS_BITS: u32 = 8;
+
+impl Block {
+    fn class(&self) -> usize {
+        (self.marks & ((1 << CLASS_BITS) - 1)) as usize
+    }
+
+    fn await_since(&mut self, now: Time) {
+        self.marks = self.class() as u64 | now.millis() << CLASS_BITS;
+    }
+}
+
+pub(crate) struct BlockOperations {
     poll: unsafe fn(NonNull<Header>, NonNull<Block>, &'static RawWakerVTable) -> Ran,
     subject: unsafe fn(NonNull<Block>) -> Subject,
     /// Drops the future and tells whoever waits; the memory stays.
     abandon: unsafe fn(NonNull<Block>, &ExitReason),
     layout: Layout,
-    /// The Rust path of the future.
-    name: fn() -> &'static str,
+    message: fn() -> &'static str,
+}
+
+impl BlockOperations {
+    /// What is handled: the Rust path of the message's type, or of the runtime's own.
+    pub(crate) fn message(&self) -> &'static str {
+        (self.message)()
+    }
 }
 
 /// What a block is about.
@@ -76,7 +100,7 @@ struct FutureBlock<A, F, D> {
 
 /// Sizes of the blocks that workers keep; a larger future has a block of its own.
 const CLASS_BYTES: [usize; 7] = [128, 192, 256, 384, 512, 1024, 4096];
-const OWN: usize = usize::MAX;
+const OWN: usize = (1 << CLASS_BITS) - 1;
 /// Spare blocks a worker keeps per class: one in use by a handler, one by an `init` it runs inside.
 const SPARE_MAX: usize = 2;
 
@@ -171,7 +195,7 @@ impl<A: Actor, F: Future, D: Completion<F::Output>> Typed<A, F, D> {
         subject: subject_typed::<A, F, D>,
         abandon: abandon_typed::<A, F, D>,
         layout: Self::LAYOUT,
-        name: std::any::type_name::<F>,
+        message: D::MESSAGE,
     };
 }
 
@@ -201,7 +225,7 @@ where
     let polled = unsafe {
         (&raw mut (*typed).block).write(Block {
             operations: Typed::<A, F, D>::OPERATIONS,
-            class,
+            marks: class as u64,
         });
         (&raw mut (*typed).context).write(ManuallyDrop::new(Context::new(cell, done.call())));
         let guard = Unborn::<F::Output, D> {
@@ -219,8 +243,12 @@ where
     if polled == Ran::Ready {
         worker.blocks.give(block, class, Typed::<A, F, D>::LAYOUT);
     } else {
-        // SAFETY: the caller owns the cell (S2).
-        unsafe { cell.as_ref() }.side_or_new().future = block.as_ptr();
+        let now = worker.core().rough_now();
+        // SAFETY: the block is ours, and so is the cell (S2).
+        unsafe {
+            (*block.as_ptr()).await_since(now);
+            cell.as_ref().side_or_new().future = block.as_ptr();
+        }
     }
     polled
 }
@@ -251,7 +279,7 @@ impl<T, D: Completion<T>> Drop for Unborn<'_, T, D> {
         if let Some(done) = self.done.take() {
             done.abandon(&crate::panic::current());
             // SAFETY: the head was written by `drive`.
-            let class = unsafe { self.block.as_ref() }.class;
+            let class = unsafe { self.block.as_ref() }.class();
             self.worker.blocks.give(self.block, class, self.layout);
         }
     }
@@ -333,13 +361,22 @@ pub(crate) unsafe fn subject(block: NonNull<Block>) -> Subject {
     unsafe { (block.as_ref().operations.subject)(block) }
 }
 
-/// The Rust path of an attached future.
+/// What can be done with an attached future.
 ///
 /// # Safety
 /// Owner only; the block is attached to the cell.
-pub(crate) unsafe fn name(block: NonNull<Block>) -> &'static str {
+pub(crate) unsafe fn operations(block: NonNull<Block>) -> &'static BlockOperations {
     // SAFETY: what this needs is what the caller has promised.
-    (unsafe { block.as_ref() }.operations.name)()
+    unsafe { block.as_ref() }.operations
+}
+
+/// Since when an attached future awaits, to a millisecond of what the watchdog has seen.
+///
+/// # Safety
+/// Owner only; the block is attached to the cell.
+pub(crate) unsafe fn awaits_since(block: NonNull<Block>) -> Time {
+    // SAFETY: what this needs is what the caller has promised.
+    Time::from_millis(unsafe { block.as_ref() }.marks >> CLASS_BITS)
 }
 
 /// Gives back the memory of a future that is over.
@@ -348,7 +385,7 @@ pub(crate) unsafe fn name(block: NonNull<Block>) -> &'static str {
 /// The future has been dropped; the block is not used again.
 pub(crate) unsafe fn recycle(worker: &Worker, block: NonNull<Block>) {
     // SAFETY: the head of a block stays valid until its memory is given back.
-    let (class, layout) = unsafe { (block.as_ref().class, block.as_ref().operations.layout) };
+    let (class, layout) = unsafe { (block.as_ref().class(), block.as_ref().operations.layout) };
     worker.blocks.give(block, class, layout);
 }
 
@@ -358,7 +395,7 @@ pub(crate) unsafe fn recycle(worker: &Worker, block: NonNull<Block>) {
 /// The caller owns the block and nothing else refers to it.
 pub(crate) unsafe fn abandon(block: NonNull<Block>, reason: &ExitReason) {
     // SAFETY: what this needs is what the caller has promised.
-    let (operations, class) = unsafe { (block.as_ref().operations, block.as_ref().class) };
+    let (operations, class) = unsafe { (block.as_ref().operations, block.as_ref().class()) };
     // SAFETY: what this needs is what the caller has promised.
     unsafe { (operations.abandon)(block, reason) };
     free_block(block, class, operations.layout);

@@ -114,7 +114,7 @@ unsafe fn run_cast<A: Handler<M>, M: Message>(
     let message = unsafe { CastNode::<M>::into_message(node) };
     // SAFETY: the owner runs handlers in phase Running only (S2, S3).
     unsafe {
-        drive::<A, _, _>(cell, worker, Discard, |state, cx| {
+        drive::<A, _, _>(cell, worker, Discard::of::<M>(), |state, cx| {
             A::handle(state_of(state), message, cx)
         })
     }
@@ -135,10 +135,18 @@ pub(crate) unsafe fn state_of<A: Actor>(cell: NonNull<Header>) -> &'static mut A
     unsafe { (*(*cell.as_ptr()).state.get()).assume_init_mut() }
 }
 
-/// Drops what a handler returned: nobody asked.
-pub(crate) struct Discard;
+/// Drops what a handler of an `M` returned: nobody asked.
+pub(crate) struct Discard<M>(std::marker::PhantomData<fn(M)>);
 
-impl<T> Completion<T> for Discard {
+impl Discard<()> {
+    pub(crate) const fn of<M>() -> Discard<M> {
+        Discard(std::marker::PhantomData)
+    }
+}
+
+impl<T, M> Completion<T> for Discard<M> {
+    const MESSAGE: fn() -> &'static str = std::any::type_name::<M>;
+
     #[inline]
     unsafe fn complete(self, _cell: NonNull<Header>, _value: T) {}
 

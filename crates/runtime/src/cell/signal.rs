@@ -28,6 +28,7 @@ use super::relations::Watcher;
 use super::turn::reverse;
 use super::{Counted, Header, KILL, LOOK, Phase, TRAPS, VACANT};
 use crate::inspect::Ask;
+use crate::mailbox::ring;
 use crate::sync::{AtomicU16, fault, fence};
 use crate::system::core::Core;
 use crate::worker::Worker;
@@ -319,7 +320,7 @@ pub(crate) fn is_spent(node: NonNull<Node>) -> bool {
 }
 
 /// How many messages wait, those not counted against the bound and those in the batch included;
-/// signals are none. Owner only.
+/// signals are none, nor are the tokens that stand for the messages of a ring. Owner only.
 pub(crate) fn messages_waiting(header: &Header) -> usize {
     waiting(header);
     let first = NonNull::new(header.local.get());
@@ -328,8 +329,12 @@ pub(crate) fn messages_waiting(header: &Header) -> usize {
     let all = std::iter::successors(first, next);
     // SAFETY: as above, ours (S4).
     let operations = |node: NonNull<Node>| unsafe { node.as_ref() }.operations;
-    all.filter(|node| !std::ptr::eq(operations(*node), &raw const OPERATIONS))
-        .count()
+    let is_message = |operations: &'static Operations| {
+        !std::ptr::eq(operations, &raw const OPERATIONS) && !ring::is_token(operations)
+    };
+    let here = all.filter(|node| is_message(operations(*node))).count();
+    let table = header.table();
+    here + table.core().rings.length(header)
 }
 
 /// Looks for exits ahead of the messages before them. `Some`: the incarnation ends with it.

@@ -70,6 +70,7 @@ unsafe fn crashed(cell: NonNull<Header>, worker: &Worker, reason: &ExitReason) -
 unsafe fn turn(cell: NonNull<Header>, worker: &Worker, mut budget: u32) -> Turn {
     // SAFETY: owner, and so until the cell is given up.
     let header = unsafe { cell.as_ref() };
+    worker.begin_turn(header);
     if let Some(block) = header.side().and_then(|side| NonNull::new(side.future)) {
         // SAFETY: owner; the block is attached.
         if let Some(turn) = unsafe { resume(cell, worker, block) } {
@@ -250,7 +251,8 @@ unsafe fn resume(
         // SAFETY: owner; `end_incarnation` drops the attached future.
         return Some(unsafe { end_incarnation(cell, Some(worker), &reason) });
     }
-    worker.begin_resume(header);
+    // SAFETY: the block is attached to this cell, which we own.
+    worker.begin_resume(header, unsafe { future::operations(block) });
     // SAFETY: owner; the block is attached to this cell.
     let ran = unsafe {
         if examine {

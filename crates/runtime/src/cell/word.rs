@@ -404,12 +404,13 @@ impl StateWord {
         self.0.load(Acquire) & POINTER != 0
     }
 
-    /// Messages that wait in the word, the batch a worker has already taken not included.
     /// Whether somebody owns the cell: a queue, a worker, or its own suspended handler.
     pub(crate) fn is_owned(&self) -> bool {
         self.0.load(Relaxed) & SCHED != 0
     }
 
+    /// Messages that wait in the word, the batch a worker has already taken not included. The gate
+    /// hides them when it is shut.
     pub(crate) fn length(&self) -> u32 {
         ((self.0.load(Relaxed) & LENGTH) >> LENGTH_SHIFT) as u32
     }

@@ -34,6 +34,44 @@ impl<A: Actor> Context<A> {
     /// [`ExitReason::NoProcess`], if it has. The request keeps the order of this actor's other
     /// messages to it. A monitor belongs to this incarnation and ends with it.
     ///
+    /// ```
+    /// use vaxel_runtime::{Actor, AnyRef, Context, Down, ExitReason, Handler, System};
+    ///
+    /// /// Says who has ended.
+    /// struct Watcher(std::sync::mpsc::SyncSender<ExitReason>);
+    ///
+    /// impl Actor for Watcher {
+    ///     type Args = (AnyRef, std::sync::mpsc::SyncSender<ExitReason>);
+    ///     async fn init(
+    ///         (other, tell): Self::Args,
+    ///         cx: &mut Context<Self>,
+    ///     ) -> Result<Self, ExitReason> {
+    ///         cx.monitor(&other);
+    ///         Ok(Watcher(tell))
+    ///     }
+    /// }
+    /// impl Handler<Down> for Watcher {
+    ///     async fn handle(&mut self, down: Down, _: &mut Context<Self>) {
+    ///         self.0.send(down.reason).expect("somebody reads");
+    ///     }
+    /// }
+    /// # struct Other;
+    /// # impl Actor for Other {
+    /// #     type Args = ();
+    /// #     async fn init((): (), _: &mut Context<Self>) -> Result<Self, ExitReason> { Ok(Other) }
+    /// # }
+    ///
+    /// let system = System::builder().workers(1).build();
+    /// let other = system.spawn::<Other>(());
+    /// let (tell, told) = std::sync::mpsc::sync_channel(1);
+    /// let watcher = system.spawn::<Watcher>((other.erase(), tell));
+    /// other.kill();
+    /// // `Killed`, or `NoProcess` if it was gone before the watcher began.
+    /// assert!(told.recv().unwrap().is_abnormal());
+    /// # drop(watcher);
+    /// # system.shutdown();
+    /// ```
+    ///
     /// # Panics
     /// If `target` lives in another system.
     pub fn monitor(&mut self, target: &impl Target) -> MonitorRef
@@ -174,6 +212,42 @@ impl<A: Actor> Context<A> {
     /// the middle of an await and without `terminate`. An actor that traps gets a [`TrappedExit`]
     /// in the order in which its sender sent messages. A `Kill` that was sent cannot be trapped;
     /// one over a link, of an actor that stopped itself with it, can.
+    ///
+    /// ```
+    /// use vaxel_runtime::{Actor, Context, ExitReason, Handler, System, TrappedExit};
+    ///
+    /// /// Works for who has spawned it, and may fail.
+    /// struct Helper;
+    /// impl Actor for Helper {
+    ///     type Args = ();
+    ///     async fn init((): (), cx: &mut Context<Self>) -> Result<Self, ExitReason> {
+    ///         Err(ExitReason::error("out of paper"))
+    ///     }
+    /// }
+    ///
+    /// /// Goes on without its helper.
+    /// struct Master(std::sync::mpsc::SyncSender<ExitReason>);
+    /// impl Actor for Master {
+    ///     type Args = std::sync::mpsc::SyncSender<ExitReason>;
+    ///     async fn init(tell: Self::Args, cx: &mut Context<Self>) -> Result<Self, ExitReason> {
+    ///         cx.trap_exits(true);
+    ///         cx.spawn_link::<Helper>(());
+    ///         Ok(Master(tell))
+    ///     }
+    /// }
+    /// impl Handler<TrappedExit> for Master {
+    ///     async fn handle(&mut self, exit: TrappedExit, _: &mut Context<Self>) {
+    ///         self.0.send(exit.reason).expect("somebody reads");
+    ///     }
+    /// }
+    ///
+    /// let system = System::builder().workers(1).build();
+    /// let (tell, told) = std::sync::mpsc::sync_channel(1);
+    /// let master = system.spawn::<Master>(tell);
+    /// assert_eq!(told.recv().unwrap(), ExitReason::error("out of paper"));
+    /// assert!(master.is_alive());
+    /// # system.shutdown();
+    /// ```
     pub fn trap_exits(&mut self, trap: bool) -> bool
     where
         A: Handler<TrappedExit>,
@@ -210,7 +284,7 @@ unsafe fn run_exit<A: Handler<TrappedExit>>(
 ) -> Ran {
     // SAFETY: owner, phase Running.
     unsafe {
-        drive::<A, _, _>(cell, worker, Discard, |cell, cx| {
+        drive::<A, _, _>(cell, worker, Discard::of::<TrappedExit>(), |cell, cx| {
             A::handle(state_of(cell), exit, cx)
         })
     }
@@ -266,7 +340,7 @@ unsafe fn run_down<A: Handler<Down>>(
     }
     // SAFETY: owner, phase Running.
     unsafe {
-        drive::<A, _, _>(cell, worker, Discard, |cell, cx| {
+        drive::<A, _, _>(cell, worker, Discard::of::<Down>(), |cell, cx| {
             A::handle(state_of(cell), down, cx)
         })
     }

@@ -1,10 +1,8 @@
 //! What an actor is asked for, and its answers.
 
-use super::{ActorSummary, Trace, Tracer};
-use crate::cell::Header;
-use crate::cell::relations::Watcher;
-use crate::cell::supervision::OfCell;
-use crate::cell::{PAUSED, Phase};
+use super::described::{Description, describe};
+use super::{Trace, Tracer};
+use crate::cell::{Header, PAUSED, Phase};
 use crate::oneshot::OneShot;
 use crate::{Pid, System};
 use std::fmt;
@@ -14,9 +12,6 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::AcqRel;
 use std::task::{Context, Poll};
-
-/// Longer lists of pids in a description are cut here.
-const PIDS_MAX: usize = 1_000;
 
 /// Why an actor did not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,35 +27,6 @@ pub enum InspectError {
     /// [`Actor::inspect`](crate::Actor::inspect) panicked; the actor goes on.
     #[error("the actor panicked while it showed its state")]
     Panicked,
-}
-
-/// Everything there is to know of an actor, as it tells it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Description {
-    /// What can be seen without asking.
-    pub summary: ActorSummary,
-    /// Its registered names.
-    pub names: Vec<Arc<str>>,
-    /// All messages that wait: those counted against the bound, downs, timers and trapped exits,
-    /// and what a worker has taken and not begun.
-    pub waiting: usize,
-    /// Bytes of its cell, state included.
-    pub cell_bytes: usize,
-    /// Whose child it is.
-    pub parent: Option<Pid>,
-    /// The actors it is linked to; this and the next two are cut at 1,000.
-    pub links: Vec<Pid>,
-    /// Whom it monitors.
-    pub monitors: Vec<Pid>,
-    /// Who monitors it.
-    pub monitored_by: Vec<Pid>,
-    /// The handler that awaits, by the Rust path of its future.
-    pub handler: Option<&'static str>,
-    /// Whether `init` has not finished.
-    pub is_starting: bool,
-    /// Whether `terminate` runs.
-    pub is_stopping: bool,
 }
 
 pub(super) type Slot<T> = Arc<OneShot<Result<T, InspectError>>>;
@@ -150,35 +116,6 @@ impl Ask {
                 slot.set(Ok(Tracer::new(trace, system)));
             }
         }
-    }
-}
-
-/// Owner only (S2).
-fn describe(header: &Header, cell: NonNull<Header>, me: Pid) -> Description {
-    let core = header.table().core();
-    let side = header.side();
-    let handler = side.as_ref().and_then(|side| NonNull::new(side.future));
-    let relations = side.and_then(|side| side.relations.as_deref());
-    let (mut links, mut monitors, mut monitored_by) = (Vec::new(), Vec::new(), Vec::new());
-    if let Some(relations) = relations {
-        links.extend(relations.links.linked().take(PIDS_MAX));
-        monitors.extend(relations.monitors.values().copied().take(PIDS_MAX));
-        let by = relations.watchers.list.values();
-        monitored_by.extend(by.filter_map(Watcher::pid).take(PIDS_MAX));
-    }
-    Description {
-        summary: ActorSummary::of(header, me),
-        names: core.names.of(cell),
-        waiting: crate::cell::signal::messages_waiting(header),
-        cell_bytes: header.table().layout.size(),
-        parent: OfCell::of(header).map(OfCell::parent),
-        links,
-        monitors,
-        monitored_by,
-        // SAFETY: the attached block is the owner's (S5).
-        handler: handler.map(|block| unsafe { crate::cell::future::name(block) }),
-        is_starting: header.phase.get() == Phase::Starting,
-        is_stopping: header.phase.get() == Phase::Stopping,
     }
 }
 

@@ -66,9 +66,10 @@ impl Rings {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn length(&self, of: &Counted) -> usize {
-        let stripe = self.stripe(of.cell());
-        let ring = stripe.get(&address(of.cell()));
+    pub(crate) fn length(&self, of: &Header) -> usize {
+        let cell = NonNull::from(of);
+        let stripe = self.stripe(cell);
+        let ring = stripe.get(&address(cell));
         ring.map_or(0, |ring| ring.held.len())
     }
 
@@ -212,6 +213,11 @@ static TOKEN: Operations = Operations {
     of_incarnation: false,
     node_type: TypeId::of::<Token>,
 };
+
+/// Whether a node with these operations stands for others.
+pub(crate) fn is_token(operations: &'static Operations) -> bool {
+    std::ptr::eq(operations, &raw const TOKEN)
+}
 
 unsafe fn run_token(cell: NonNull<Header>, node: NonNull<Node>, _worker: &Worker) -> Ran {
     // SAFETY: S2, we own the cell, and its list; the token is ours (S4).

@@ -90,6 +90,14 @@ impl Room {
         Entered::Waits(ticket)
     }
 
+    /// How many wait.
+    pub(crate) fn waiting(&self, of: &Header) -> usize {
+        let cell = NonNull::from(of);
+        let stripe = self.stripe(cell);
+        let queue = stripe.queues.get(&address(cell));
+        queue.map_or(0, BTreeMap::len)
+    }
+
     /// How a send stands; it wakes the waker when that changes.
     pub(crate) fn look(&self, to: &Counted, ticket: Ticket, waker: &Waker) -> Standing {
         let mut stripe = self.stripe(to.cell());

@@ -54,7 +54,7 @@ impl<M: Message> Sending<M> {
     /// Sends, or begins to wait.
     fn begin(&mut self, node: NonNull<Node>) -> Result<(), SendError<M>> {
         let table = self.to.header().table();
-        let limit = (table.capacity != u32::MAX).then_some(table.capacity);
+        let limit = Some(table.capacity);
         // SAFETY: in every arm but those that send, the node is ours.
         unsafe {
             loop {

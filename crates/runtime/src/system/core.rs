@@ -4,7 +4,8 @@ use crate::call::cycle::Waiting;
 use crate::cell::Header;
 use crate::cell::end::end_incarnation;
 use crate::choice::Choice;
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
+use crate::inspect::CurrentHandler;
 use crate::mailbox::ring::Rings;
 use crate::mailbox::room::Room;
 use crate::names::Names;
@@ -164,6 +165,23 @@ impl Core {
 
     pub(crate) fn seats_used(&self) -> usize {
         self.seats_used.load(Acquire)
+    }
+
+    /// The time for what need not be exact: on the machine's clock, when the watchdog looked last.
+    #[inline]
+    pub(crate) fn rough_now(&self) -> Time {
+        match self.sweeps_calls {
+            true => self.clock.seen(),
+            false => self.clock.now(),
+        }
+    }
+
+    /// The handler of an actor that a worker runs at this moment.
+    pub(crate) fn handler_of(&self, header: &Header) -> Option<CurrentHandler> {
+        let now = self.rough_now();
+        let used = &self.seats[..self.seats_used()];
+        let (message, since) = used.iter().find_map(|seat| seat.handles(header, now))?;
+        Some(CurrentHandler { message, since })
     }
 
     pub(crate) fn choice_for(&self, seat: usize) -> Choice {

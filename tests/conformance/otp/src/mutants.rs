@@ -215,6 +215,14 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
+    fn every_fault_fits_the_sources() {
+        let root = folder().join("../../..");
+        let mutations = read(&folder().join("mutations")).unwrap();
+        let misfits = mutations.iter().filter_map(|one| one.misfit(&root));
+        assert_eq!(misfits.collect::<Vec<_>>(), Vec::<String>::new());
+    }
+
+    #[test]
     fn every_rule_has_three_scenarios_and_every_fault_a_rule() {
         let scenarios = chosen(&[]).unwrap();
         let mutations = read(&folder().join("mutations")).unwrap();

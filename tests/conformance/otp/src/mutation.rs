@@ -138,6 +138,15 @@ impl Mutation {
 }
 
 impl Mutation {
+    /// Why it cannot be planted in the sources below `root`, if it cannot.
+    #[cfg(test)]
+    pub(crate) fn misfit(&self, root: &Path) -> Option<String> {
+        match std::fs::read_to_string(root.join(&self.file)) {
+            Ok(text) => self.apply(&text).err(),
+            Err(error) => Some(format!("{}: {error}", self.file)),
+        }
+    }
+
     /// What is put, each `FAULT(RULE)` as a test.
     fn planted(&self) -> String {
         let mut parts = self.put.split("FAULT(");

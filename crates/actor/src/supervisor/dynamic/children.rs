@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use vaxel_runtime::Child;
+use vaxel_runtime::{Child, Pid};
 
 use super::slab::Slab;
 use crate::supervisor::backoff::Delays;
@@ -70,6 +70,11 @@ pub(super) struct Departing<I> {
 impl Children {
     pub(super) fn len(&self) -> usize {
         self.added.len()
+    }
+
+    /// Of each, in no order; nobody's of one that has ended.
+    pub(super) fn pids(&self) -> impl Iterator<Item = Pid> {
+        self.added.iter().map(|(_, added)| added.child.pid())
     }
 
     /// The id of the next child that is added. Each id is given once.

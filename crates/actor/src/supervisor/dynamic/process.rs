@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use vaxel_runtime::{
     Actor, ActorRef, ChildExit, Context, ExitReason, Handler, Mailbox, Message, Random,
-    ReportContext, Started, TrappedExit,
+    ReportContext, Started, TrappedExit, inspect,
 };
 
 use super::children::{Children, Extra, Phase};
@@ -28,6 +28,35 @@ use crate::supervisor::{
 /// An actor that is given children while it runs, and starts them again when they crash.
 ///
 /// See the [module](crate::supervisor) for what it promises.
+///
+/// ```
+/// use vaxel_actor::prelude::*;
+///
+/// struct Session {
+///     user: u32,
+/// }
+///
+/// #[actor(crate = vaxel_actor)]
+/// impl Session {
+///     fn init(user: u32) -> Self {
+///         Session { user }
+///     }
+///
+///     #[call]
+///     fn user(&self) -> u32 {
+///         self.user
+///     }
+/// }
+///
+/// # vaxel_actor::Program::new().workers(1).run(async {
+/// let sessions = Supervisor::dynamic().children_max(100_000).start().await?;
+/// for user in 0..100 {
+///     sessions.start_child(Session::child(user).temporary()).await?;
+/// }
+/// assert_eq!(sessions.count_children().await?.active, 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct DynamicSupervisor {
     children: Children,
     children_max: usize,
@@ -58,6 +87,10 @@ impl Actor for DynamicSupervisor {
             parent: Parent::trap_exits(cx),
             random: own_random(cx),
         })
+    }
+
+    fn children(&self) -> inspect::Children {
+        inspect::Children::new(self.children.len(), self.children.pids())
     }
 
     async fn terminate(&mut self, _reason: &ExitReason, cx: &mut Context<Self>) {

@@ -43,8 +43,8 @@ impl Writer<'_> {
             let self_type = &block.self_type;
             quote!(__actor: ::core::marker::PhantomData<fn() -> #self_type>,)
         });
-        let reply = outside(&function.output, block);
-        // A call's type names its message, so it is as visible as the method that returns it.
+        let (reply, key) = (outside(&function.output, block), self.key(handler));
+        // What the methods return names the message, so it is as visible as they are.
         let visibility = &function.visibility;
         quote! {
             #(#conditions)*
@@ -56,8 +56,27 @@ impl Writer<'_> {
             #[automatically_derived]
             impl #impl_generics #support::Message for #name #type_generics #where_clause {
                 type Reply = #reply;
+                #key
             }
         }
+    }
+
+    /// What the message is about. The expression sees the arguments by reference.
+    fn key(&self, handler: &Handler) -> Option<TokenStream> {
+        let key = handler.key.as_ref()?;
+        let support = &self.support;
+        let fields = handler
+            .function
+            .arguments
+            .iter()
+            .map(|argument| &argument.name);
+        Some(quote! {
+            fn key(&self) -> ::core::option::Option<::core::primitive::u64> {
+                #[allow(unused_variables)]
+                let Self { #(#fields,)* .. } = self;
+                ::core::option::Option::Some(#support::key_of(&(#key)))
+            }
+        })
     }
 
     fn handler(&self, handler: &Handler) -> TokenStream {

@@ -1,7 +1,8 @@
 //! The typed reference: a newtype of `ActorRef` with a method per call and cast.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
+use syn::Ident;
 
 use super::super::block::{Handler, Kind};
 use super::super::types;
@@ -50,7 +51,10 @@ impl Writer<'_> {
             .iter()
             .filter_map(|handler| match handler.kind {
                 Kind::Call => Some(self.call_method(handler)),
-                Kind::Cast => Some(self.cast_method(handler)),
+                Kind::Cast => {
+                    let (cast, send) = (self.cast_method(handler), self.send_method(handler));
+                    Some(quote!(#cast #send))
+                }
                 Kind::Info => None,
             });
         let is_taken = self
@@ -98,16 +102,7 @@ impl Writer<'_> {
     }
 
     fn cast_method(&self, handler: &Handler) -> TokenStream {
-        let support = &self.support;
-        let types = handler
-            .function
-            .arguments
-            .iter()
-            .map(|argument| outside(&argument.ty, self.block));
-        let given = match handler.function.arguments.len() {
-            1 => quote!(#(#types)*),
-            _ => quote!((#(#types),*)),
-        };
+        let (support, given) = (&self.support, self.given(handler));
         let returned = quote!(::core::result::Result<(), #support::SendError<#given>>);
         let (message, unpack) = (self.packed(handler), self.unpacked(handler));
         self.method(
@@ -117,16 +112,69 @@ impl Writer<'_> {
         )
     }
 
+    /// The form of a cast that is awaited, `send_name`, unless a handler of the block is called so.
+    fn send_method(&self, handler: &Handler) -> Option<TokenStream> {
+        let (support, given) = (&self.support, self.given(handler));
+        let function = &handler.function;
+        let name = format_ident!("send_{}", function.plain_name(), span = function.span());
+        let mut handlers = self.block.handlers.iter();
+        if handlers.any(|other| other.function.name == name) {
+            return None;
+        }
+        let (message_name, message) = (self.message_name(handler), self.packed(handler));
+        let unpack = self.unpacked(handler);
+        let (_, type_generics, _) = self.generics();
+        let returned = quote!(#support::Cast<#given, #message_name #type_generics>);
+        let body = quote!(#support::send(&self.0, #message, #unpack));
+        let doc = format!(
+            "As [`{0}`](Self::{0}), but sent when it is awaited: where the mailbox is one that \
+             lets senders wait, it waits for room.",
+            function.plain_name()
+        );
+        let conditions = function
+            .attributes
+            .iter()
+            .filter(|kept| !kept.path().is_ident("doc"));
+        let attributes = quote!(#[doc = #doc] #(#conditions)*);
+        Some(self.named_method(handler, &name, &attributes, &returned, &body))
+    }
+
+    /// What a cast is given: nothing, the one argument, or a tuple of them.
+    fn given(&self, handler: &Handler) -> TokenStream {
+        let types = handler
+            .function
+            .arguments
+            .iter()
+            .map(|argument| outside(&argument.ty, self.block));
+        match handler.function.arguments.len() {
+            1 => quote!(#(#types)*),
+            _ => quote!((#(#types),*)),
+        }
+    }
+
     fn method(&self, handler: &Handler, returned: &TokenStream, body: &TokenStream) -> TokenStream {
         let function = &handler.function;
-        let (attributes, visibility) = (&function.attributes, &function.visibility);
-        let name = &function.name;
+        let attributes = &function.attributes;
+        let attributes = quote!(#(#attributes)*);
+        self.named_method(handler, &function.name, &attributes, returned, body)
+    }
+
+    fn named_method(
+        &self,
+        handler: &Handler,
+        name: &Ident,
+        attributes: &TokenStream,
+        returned: &TokenStream,
+        body: &TokenStream,
+    ) -> TokenStream {
+        let function = &handler.function;
+        let visibility = &function.visibility;
         let arguments = function.arguments.iter().map(|argument| {
             let (name, ty) = (&argument.name, outside(&argument.ty, self.block));
             quote!(#name: #ty)
         });
         quote_spanned! {function.span()=>
-            #(#attributes)*
+            #attributes
             #visibility fn #name(&self, #(#arguments),*) -> #returned {
                 #body
             }
