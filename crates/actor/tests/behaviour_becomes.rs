@@ -13,7 +13,8 @@ enum Job {
     Do(u32, ReplyTo<u32>),
     Connected,
     Lost(Down),
-    Watch(ActorRef<Behaving<Job>>),
+    /// Watches another and has it crash.
+    Outlive(ActorRef<Behaving<Job>>),
     Crash,
     Stop,
 }
@@ -31,8 +32,9 @@ fn connecting() -> Behaviour<Job> {
             cx.unstash_all();
             becomes(working(0))
         }
-        Job::Watch(other) => {
+        Job::Outlive(other) => {
             cx.monitor(&other);
+            other.cast(Job::Crash).expect("there is room");
             same()
         }
         Job::Lost(down) => stop_with(down.reason),
@@ -79,10 +81,7 @@ fn a_behaviour_hears_downs() {
     in_system(|_| async {
         let (watcher, watched) = (behaviour::spawn(connecting), behaviour::spawn(connecting));
         let exit = watcher.exit();
-        watcher
-            .cast(Job::Watch(watched.clone()))
-            .expect("there is room");
-        watched.cast(Job::Crash).expect("there is room");
+        watcher.cast(Job::Outlive(watched)).expect("there is room");
         let reason = soon("the end", exit).await;
         assert!(reason.to_string().contains("not connected"), "{reason}");
     });

@@ -19,10 +19,10 @@ use vaxel_actor::{ExitReason, Mailbox};
 use vaxel_pubsub::{Broadcast, Window};
 
 use crate::payload::{Payload, to_json};
-use crate::rate::Rate;
+use crate::rate::EventRate;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::slow::Slow;
+use crate::slow::SlowClient;
 use crate::topic::Topic;
 use context::ChannelContext;
 
@@ -62,10 +62,13 @@ pub trait Channel: Sized + Send + 'static {
     /// [`handle_in`](Self::handle_in) hears of them.
     ///
     /// ```
-    /// # use vaxel_channels::Rate;
-    /// const RATES: &[Rate] = &[Rate::per_second("say", 5), Rate::per_second("*", 50)];
+    /// # use vaxel_channels::EventRate;
+    /// const RATES: &[EventRate] = &[
+    ///     EventRate::per_second("say", 5),
+    ///     EventRate::per_second("*", 50),
+    /// ];
     /// ```
-    const RATES: &'static [Rate] = &[];
+    const RATES: &'static [EventRate] = &[];
 
     /// Broadcasts on the topic that go through [`handle_out`](Self::handle_out) instead of
     /// straight to the client. Each costs a message to every channel of the topic, so few should.
@@ -81,7 +84,7 @@ pub trait Channel: Sized + Send + 'static {
     const RESUME: Option<Window> = None;
 
     /// What happens with broadcasts on the topic for a client that reads too slowly.
-    const SLOW: Slow = Slow::Close;
+    const SLOW: SlowClient = SlowClient::Close;
 
     /// Decides whether a client may join, and makes the channel.
     ///

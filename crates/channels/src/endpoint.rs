@@ -15,7 +15,7 @@ use vaxel_pubsub::{Broadcast, Content, Lane, PubSub, Subscription};
 
 use crate::counters::{ChannelCounters, ShardCounters};
 use crate::payload::to_json;
-use crate::slow::{Slow, SlowTopics};
+use crate::slow::{SlowClient, SlowTopics};
 use crate::socket::command::{Command, Encoded};
 use crate::topic::Pattern;
 
@@ -212,7 +212,7 @@ impl Endpoint {
     }
 
     /// Sets what happens with broadcasts for slow clients, once.
-    pub(crate) fn set_slow(&self, topics: Vec<(Pattern, Slow)>) {
+    pub(crate) fn set_slow(&self, topics: Vec<(Pattern, SlowClient)>) {
         if !topics.is_empty() {
             // An endpoint has one protocol, which sets it when it is made.
             _ = self.shared.shards.slow.set(SlowTopics::new(topics));

@@ -64,11 +64,11 @@ pub use limits::Limits;
 pub use origins::Origins;
 pub use payload::{Payload, PayloadError};
 pub use poll::{LongPoll, PollConfig, PollMount, PollResponse};
-pub use rate::Rate;
+pub use rate::EventRate;
 pub use refusal::Refusal;
 pub use reply::Reply;
 pub use sessions::{Session, Sessions};
-pub use slow::Slow;
+pub use slow::SlowClient;
 pub use socket::{ChannelsProtocol, ConnectRequest, Socket};
 pub use topic::Topic;
 pub use vaxel_presence::{

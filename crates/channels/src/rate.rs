@@ -10,13 +10,13 @@ use vaxel_actor::Time;
 /// One more is answered with status `error`, the reason `rate limited` and `retry_after_ms`, and
 /// counted as `events_rate_limited`; `handle_in` does not hear of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct EventRate {
     event: &'static str,
     count: u32,
     per: Duration,
 }
 
-impl Rate {
+impl EventRate {
     /// Bounds an event, or with `*` all those together that have no rate of their own.
     ///
     /// # Panics
@@ -60,7 +60,12 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// Takes an event, or says how long it is too early.
-    pub(crate) fn pass(&mut self, rates: &[Rate], event: &str, now: Time) -> Result<(), Duration> {
+    pub(crate) fn pass(
+        &mut self,
+        rates: &[EventRate],
+        event: &str,
+        now: Time,
+    ) -> Result<(), Duration> {
         let of = |name: &str| rates.iter().position(|rate| rate.event == name);
         let Some(index) = of(event).or_else(|| of("*")) else {
             return Ok(());
@@ -78,9 +83,9 @@ mod tests {
     use super::*;
     use vaxel_actor::System;
 
-    const RATES: &[Rate] = &[
-        Rate::per_second("say", 2),
-        Rate::new("*", 1, Duration::from_secs(10)),
+    const RATES: &[EventRate] = &[
+        EventRate::per_second("say", 2),
+        EventRate::new("*", 1, Duration::from_secs(10)),
     ];
 
     #[test]

@@ -13,7 +13,7 @@ use crate::topic::Pattern;
 /// Replies and pushes are never dropped. A long-poll session that falls behind ends, whatever is
 /// chosen here, and its client begins anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Slow {
+pub enum SlowClient {
     /// Every broadcast counts: the connection is closed with 1008, and the client comes back
     /// (counter `net.slow_consumers`).
     #[default]
@@ -28,13 +28,13 @@ pub enum Slow {
 /// The topics of which something else than the default was chosen; usually none.
 #[derive(Debug, Default)]
 pub(crate) struct SlowTopics {
-    chosen: Vec<(Pattern, Slow)>,
+    chosen: Vec<(Pattern, SlowClient)>,
     /// Keyed at random, so that nobody can make two topics meet in one key.
     hasher: std::hash::RandomState,
 }
 
 impl SlowTopics {
-    pub(crate) fn new(chosen: Vec<(Pattern, Slow)>) -> Self {
+    pub(crate) fn new(chosen: Vec<(Pattern, SlowClient)>) -> Self {
         Self {
             chosen,
             hasher: std::hash::RandomState::new(),
@@ -46,10 +46,10 @@ impl SlowTopics {
         let (topic, event) = (broadcast.topic(), broadcast.event());
         let mut chosen = self.chosen.iter();
         let found = chosen.find(|(pattern, _)| pattern.matches(topic).is_some());
-        match found.map_or(Slow::Close, |(_, slow)| *slow) {
-            Slow::Close => OutboxPolicy::Close,
-            Slow::Drop => OutboxPolicy::Drop,
-            Slow::Conflate => OutboxPolicy::Conflate {
+        match found.map_or(SlowClient::Close, |(_, slow)| *slow) {
+            SlowClient::Close => OutboxPolicy::Close,
+            SlowClient::Drop => OutboxPolicy::Drop,
+            SlowClient::Conflate => OutboxPolicy::Conflate {
                 key: self.hasher.hash_one((topic, event)),
             },
         }
@@ -63,8 +63,8 @@ mod tests {
     #[test]
     fn topics_have_the_policy_of_the_first_route_and_events_their_own_keys() {
         let topics = SlowTopics::new(vec![
-            (Pattern::new("prices:vip"), Slow::Drop),
-            (Pattern::new("prices:*"), Slow::Conflate),
+            (Pattern::new("prices:vip"), SlowClient::Drop),
+            (Pattern::new("prices:*"), SlowClient::Conflate),
         ]);
         let policy = |topic: &str, event: &str| {
             topics.policy(&Broadcast::new(topic, event, &()).expect("JSON"))

@@ -28,7 +28,7 @@ use crate::origins::Origins;
 use crate::poll::PollConfig;
 use crate::refusal::Refusal;
 use crate::sessions::Sessions;
-use crate::slow::Slow;
+use crate::slow::SlowClient;
 use crate::topic::Pattern;
 
 pub use connect::ConnectRequest;
@@ -104,11 +104,11 @@ impl Socket {
     }
 
     /// The topics and what was chosen for their slow clients; none when all have the default.
-    pub(crate) fn slow_topics(&self) -> Vec<(Pattern, Slow)> {
+    pub(crate) fn slow_topics(&self) -> Vec<(Pattern, SlowClient)> {
         let routes = self.routes.iter();
         let all = routes.map(|route| (route.pattern.clone(), route.kind.slow()));
         let all: Vec<_> = all.collect();
-        let is_default = all.iter().all(|(_, slow)| *slow == Slow::Close);
+        let is_default = all.iter().all(|(_, slow)| *slow == SlowClient::Close);
         if is_default { Vec::new() } else { all }
     }
 
@@ -191,7 +191,7 @@ pub(crate) trait Kind: Send + Sync + 'static {
     fn intercepts(&self) -> &'static [&'static str];
 
     /// What happens with their broadcasts for slow clients.
-    fn slow(&self) -> Slow;
+    fn slow(&self) -> SlowClient;
 
     /// What its topics keep.
     fn window(&self) -> Option<Window>;
@@ -208,7 +208,7 @@ impl<C: Channel> Kind for Of<C> {
         C::INTERCEPT
     }
 
-    fn slow(&self) -> Slow {
+    fn slow(&self) -> SlowClient {
         C::SLOW
     }
 

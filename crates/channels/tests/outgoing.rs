@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use support::client::{error, ok};
 use support::{Client, TestServer};
 use vaxel_channels::{
-    Channel, ChannelContext, Ignored, Joined, Payload, Rate, Refusal, Reply, Socket, Topic,
+    Channel, ChannelContext, EventRate, Ignored, Joined, Payload, Refusal, Reply, Socket, Topic,
 };
 use vaxel_pubsub::Broadcast;
 
@@ -19,7 +19,7 @@ impl Channel for Filter {
     type Params = Ignored;
 
     const INTERCEPT: &'static [&'static str] = &["changed", "secret", "crash"];
-    const RATES: &'static [Rate] = &[Rate::new("rare", 2, Duration::from_secs(3_600))];
+    const RATES: &'static [EventRate] = &[EventRate::new("rare", 2, Duration::from_secs(3_600))];
 
     async fn join(
         _: &Topic,

@@ -4,7 +4,9 @@ mod support;
 
 use serde_json::json;
 use support::{Client, TestServer};
-use vaxel_channels::{Channel, ChannelContext, Ignored, Joined, Refusal, Slow, Socket, Topic};
+use vaxel_channels::{
+    Channel, ChannelContext, Ignored, Joined, Refusal, SlowClient, Socket, Topic,
+};
 
 /// More than the kernel and an outbox of 1 MiB hold: about 39 MB.
 const SENT: u64 = 600;
@@ -17,7 +19,7 @@ struct Strict;
 impl Channel for Missable {
     type Params = Ignored;
 
-    const SLOW: Slow = Slow::Drop;
+    const SLOW: SlowClient = SlowClient::Drop;
 
     async fn join(
         _: &Topic,
@@ -31,7 +33,7 @@ impl Channel for Missable {
 impl Channel for Newest {
     type Params = Ignored;
 
-    const SLOW: Slow = Slow::Conflate;
+    const SLOW: SlowClient = SlowClient::Conflate;
 
     async fn join(
         _: &Topic,

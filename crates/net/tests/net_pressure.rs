@@ -34,8 +34,9 @@ fn a_message_that_trickles_is_given_up() {
 
 #[test]
 fn pings_between_fragments_give_no_more_time() {
+    // Longer than a busy machine makes a client wait for its turn.
     let server = Server::with_limits(Limits {
-        message_timeout: SHORT,
+        message_timeout: 5 * SHORT,
         ..Limits::default()
     });
     let mut client = server.connect();

@@ -76,10 +76,10 @@ pub use vaxel_actor::*;
 #[cfg(feature = "server")]
 pub use vaxel_channels::{
     Assigns, Channel, ChannelContext, ChannelCounters, ChannelPresence, ChannelRef, ConnectRequest,
-    Content, Endpoint, Fetch, Fetched, HandleInfo, Ignored, Joined, Limits as SocketLimits,
-    Origins, Payload, PayloadError, PollConfig, Presence, PresenceConfig, PresenceCounters,
-    Presences, Probed, Rate, Refusal, Reply, ReplyRef, Session, Sessions, Slow, Socket, Topic,
-    TrackError, Tracked, Window,
+    Content, Endpoint, EventRate, Fetch, Fetched, HandleInfo, Ignored, Joined,
+    Limits as SocketLimits, Origins, Payload, PayloadError, PollConfig, Presence, PresenceConfig,
+    PresenceCounters, Presences, Probed, Refusal, Reply, ReplyRef, Session, Sessions, SlowClient,
+    Socket, Topic, TrackError, Tracked, Window,
 };
 pub use vaxel_macros::{Message, actor, main};
 #[cfg(feature = "server")]
@@ -101,8 +101,9 @@ pub mod prelude {
     #[cfg(feature = "server")]
     pub use crate::{
         Assigns, Broadcast, Channel, ChannelContext, ChannelRef, ConnectRequest, Endpoint,
-        HandleInfo, Ignored, Joined, Origins, Payload, PollConfig, Presence, PresenceConfig, Rate,
-        Refusal, Reply, ReplyRef, Server, ServerError, Sessions, Slow, Socket, Topic, Window, json,
+        EventRate, HandleInfo, Ignored, Joined, Origins, Payload, PollConfig, Presence,
+        PresenceConfig, Refusal, Reply, ReplyRef, Server, ServerError, Sessions, SlowClient,
+        Socket, Topic, Window, json,
     };
     #[cfg(any(feature = "server", feature = "state"))]
     pub use serde::{Deserialize, Serialize};

@@ -182,8 +182,10 @@ pub(super) fn autobahn(session: &mut Session) -> Found<String> {
     for (program, arguments) in steps {
         let command = session.command(&program, arguments);
         let finished = session.run(command, Show::All)?;
-        if let Err(missing) = installed(&finished, "the Autobahn suite")? {
-            return Ok(Err(missing));
+        if !finished.status.success() {
+            return Ok(Err(Missing(
+                "the Autobahn suite could not be installed, see above".to_owned(),
+            )));
         }
     }
     Ok(match answers(session, &wstest, &["--autobahnversion"]) {
