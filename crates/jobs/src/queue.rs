@@ -19,10 +19,13 @@ use crate::jobs::Jobs;
 
 type Running = Pin<Box<dyn Future<Output = Result<End, JobFailure>> + Send>>;
 
+/// Begins an attempt from the parameters of the job.
+type Run = dyn Fn(&str, Attempt) -> Result<Running, serde_json::Error> + Send + Sync;
+
 /// How jobs of a kind are run.
 #[derive(Clone)]
 struct Handler {
-    run: Arc<dyn Fn(&str, Attempt) -> Result<Running, serde_json::Error> + Send + Sync>,
+    run: Arc<Run>,
     backoff: fn(u32) -> Duration,
     time_limit: Option<Duration>,
 }
