@@ -26,6 +26,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ),
     ("vaxel-persistence", &["vaxel-actor", "vaxel-store"]),
     ("vaxel-jobs", &["vaxel-actor", "vaxel-store"]),
+    ("vaxel-cache", &["vaxel-actor"]),
     ("vaxel-pubsub", &["vaxel-runtime"]),
     ("vaxel-presence", &["vaxel-pubsub", "vaxel-runtime"]),
     ("vaxel-net", &["vaxel-runtime", "vaxel-websocket"]),
