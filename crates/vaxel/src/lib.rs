@@ -44,7 +44,8 @@
 //! - **Actors**: [`actor`] turns an `impl` block into one; [`Actor`], [`Handler`] and [`Message`]
 //!   are what it stands on; [`Supervisor`] restarts them.
 //! - **Channels**: [`Channel`], [`Socket`], [`Endpoint`].
-//! - **State** that survives: feature `state`, modules `persistence` and `store`.
+//! - **State** that survives: feature `state`, modules `persistence`, `jobs`, `cache`
+//!   and `store`.
 //! - **A server**: [`Server`] listens, serves channels and an axum router on one port, and stops
 //!   in order.
 //!
@@ -89,7 +90,10 @@ pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
 #[cfg(feature = "server")]
 pub use vaxel_server::{Figures, Server, ServerBuilder, ServerError};
 #[cfg(feature = "state")]
-pub use {vaxel_persistence as persistence, vaxel_store as store};
+pub use {
+    vaxel_cache as cache, vaxel_jobs as jobs, vaxel_persistence as persistence,
+    vaxel_store as store,
+};
 
 #[cfg(any(feature = "server", feature = "state"))]
 pub use serde;

@@ -49,7 +49,9 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
         "vaxel",
         &[
             "vaxel-actor",
+            "vaxel-cache",
             "vaxel-channels",
+            "vaxel-jobs",
             "vaxel-macros",
             "vaxel-net",
             "vaxel-persistence",
