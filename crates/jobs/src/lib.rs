@@ -45,7 +45,9 @@
 //!   end of an attempt and its commit has it run again: [`End::DoneWith`] commits both at once.
 //! - **One at a time.** A running job is leased to its worker, which renews the lease: however
 //!   long it runs, nobody else runs it. When a worker is gone its jobs run again once their lease
-//!   has ended. A worker that cannot renew in time has its attempts ended.
+//!   has ended. Where a worker lives on and the store cannot be reached for longer than a lease,
+//!   another process may run the job beside it; the first one's end is refused then, but not what
+//!   it has done elsewhere.
 //! - **Order.** By priority, then by time. Jobs of one queue run beside each other.
 //! - **Bounds.** Concurrency and rate per queue, attempts per job, sizes of payloads and errors;
 //!   finished jobs are pruned.

@@ -16,9 +16,9 @@
 //! transaction open for longer than [`SqliteConfig::busy_timeout`] makes writes of others fail.
 //!
 //! # Why not clustered
-//! Events are rows in the order of their commit, found by an index on entity and sequence number:
-//! a table clustered by that key writes as many pages and larger ones
-//! (`cargo run --release -p vaxel-store --example commits`).
+//! Events are rows in the order of their commit, found by an index on entity and sequence number.
+//! A table clustered by that key saves the index, and scatters the payloads of a commit over as
+//! many pages as it has entities.
 
 mod embedded;
 mod events;
