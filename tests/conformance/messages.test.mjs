@@ -26,7 +26,7 @@ function row(name, body) {
         await body(raw);
         assert.deepEqual(raw.rest, [], "messages nobody asked for");
       } finally {
-        raw.close();
+        await raw.close();
       }
     });
   }
@@ -218,7 +218,7 @@ row("row 36: a broadcast reaches every socket of the topic, its sender included"
   );
   await b.expect(null, null, "room:36", "bc", { t: "å" });
   await other.expectNothingBeforeEcho("room:36b");
-  for (const raw of [b, other]) raw.close();
+  for (const raw of [b, other]) await raw.close();
 });
 
 row("row 37: a broadcast from a channel reaches the others only", async (a) => {
@@ -228,7 +228,7 @@ row("row 37: a broadcast from a channel reaches the others only", async (a) => {
   a.send("1", null, "room:37", "bcf", { n: 2 });
   await b.expect(null, null, "room:37", "bcf", { n: 2 });
   await a.expectNothingBeforeEcho("room:37");
-  b.close();
+  await b.close();
 });
 
 row("row 38: a push goes to one channel, with its join_ref and a null ref", async (a) => {
@@ -238,7 +238,7 @@ row("row 38: a push goes to one channel, with its join_ref and a null ref", asyn
   a.send("1", null, "room:38", "push", { n: 3 });
   await a.expect("1", null, "room:38", "push", { n: 3 });
   await b.expectNothingBeforeEcho("room:38", "9");
-  b.close();
+  await b.close();
 });
 
 row("row 39: an intercepted broadcast arrives as the channel has it", async (a) => {
@@ -248,7 +248,7 @@ row("row 39: an intercepted broadcast arrives as the channel has it", async (a) 
   a.send("1", null, "room:39", "marked", { n: 1 });
   await a.expect("1", null, "room:39", "marked", { n: 1, marked: true });
   await b.expect("9", null, "room:39", "marked", { n: 1, marked: true });
-  b.close();
+  await b.close();
 });
 
 row("events of one channel are answered in the order sent", async (raw) => {
@@ -269,7 +269,7 @@ function fatal(name, data) {
     assert.equal((await raw.closed()).code, 1011);
     assert.deepEqual(raw.rest, [], "nothing is answered");
     await other.expectNothingBeforeEcho("room:1");
-    other.close();
+    await other.close();
   });
 }
 

@@ -71,8 +71,10 @@ export class Poll extends Conversation {
     return this.#inbox.rest;
   }
 
-  /** Nothing has to be told: a session that is not polled ends. */
-  close() {}
+  /** Waits for what is being sent; a session that is not polled ends, so it needs not be told. */
+  async close() {
+    await this.#posting;
+  }
 
   /** The next message, polled for as often as needed. */
   async next(what) {
