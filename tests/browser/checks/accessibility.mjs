@@ -92,6 +92,8 @@ export const accessibility = [
       await tab.until("the new room is in front", () =>
         document.querySelector('[aria-selected="true"]').id === "tab-by-keyboard"
           && document.activeElement.id === "message");
+      await tab.until("the new room is joined, so there is a channel to crash", () =>
+        document.querySelector("#crash-channel").getAttribute("aria-disabled") === "false");
       await tabTo(page, "#crash-channel", { key: "Shift+Tab" });
       await keyboard.press("Enter");
       await tab.until("the channel was crashed and is back", () =>
