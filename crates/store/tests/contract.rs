@@ -11,6 +11,10 @@ use std::sync::Arc;
 
 use vaxel_store::{Memory, Sqlite, Store};
 
+#[cfg(feature = "postgres")]
+#[path = "postgres/shared.rs"]
+mod shared;
+
 /// A store, and what must live as long.
 type Opened = (Arc<dyn Store>, Box<dyn std::any::Any>);
 
@@ -24,11 +28,22 @@ fn sqlite() -> Opened {
     (Arc::new(store), Box::new(directory))
 }
 
+#[cfg(feature = "postgres")]
+fn postgres() -> Opened {
+    let server = shared::server();
+    let url = server.url("postgres");
+    let config = vaxel_store::PostgresConfig::default().schema(shared::fresh_schema());
+    let store = vaxel_store::Postgres::open_with(&url, config).expect("the server is there");
+    (Arc::new(store), Box::new(server))
+}
+
 /// Each rule as a test of each engine.
 macro_rules! suite {
     ($($area:ident: $($rule:ident)*;)*) => {
         suite!(@engine memory $($area: $($rule)*;)*);
         suite!(@engine sqlite $($area: $($rule)*;)*);
+        #[cfg(feature = "postgres")]
+        suite!(@engine postgres $($area: $($rule)*;)*);
     };
     (@engine $engine:ident $($area:ident: $($rule:ident)*;)*) => {
         mod $engine {

@@ -55,6 +55,12 @@ pub(super) const STAGES: &[Stage] = &[
         run: test,
     },
     Stage {
+        name: "postgres",
+        what: "the contract of stores on a real PostgreSQL server, stopped and started",
+        limit_minutes: 15,
+        run: postgres,
+    },
+    Stage {
         name: "doctest",
         what: "examples in the docs",
         limit_minutes: 15,
@@ -190,6 +196,35 @@ fn test(session: &mut Session) -> Result<Outcome> {
     command.args(["--lib", "--bins", "--tests"]);
     deeper(session, &mut command, "VAXEL_SEEDS", "2000");
     session.check(command)
+}
+
+/// On servers of its own, as the user `postgres` when this runs as root. The lints and the
+/// documentation of what only the feature compiles are looked at as well.
+fn postgres(session: &mut Session) -> Result<Outcome> {
+    need!(tools::postgres(session));
+    let with_feature = ["--locked", "-p", "vaxel-store", "--features", "postgres"];
+    let clippy = ["clippy", "--all-targets"].into_iter().chain(with_feature);
+    let command = session.command("cargo", clippy.chain(["--", "-D", "warnings"]));
+    let outcome = session.check(command)?;
+    if outcome != Outcome::Passed {
+        return Ok(outcome);
+    }
+    let doc = ["doc", "--no-deps", "--lib"]
+        .into_iter()
+        .chain(with_feature);
+    let mut command = session.command("cargo", doc);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    let outcome = session.check(command)?;
+    if outcome != Outcome::Passed {
+        return Ok(outcome);
+    }
+    let test = ["test", "--no-fail-fast"].into_iter().chain(with_feature);
+    let mut command = session.command("cargo", test);
+    command.args(["--test", "contract", "--test", "postgres_server"]);
+    command.args(["--test", "postgres_outages"]);
+    deeper(session, &mut command, "VAXEL_POSTGRES_OUTAGES", "100");
+    let outcome = session.check(command)?;
+    Ok(no_tests_is_a_failure(session, outcome, "no test ran"))
 }
 
 fn doctest(session: &mut Session) -> Result<Outcome> {

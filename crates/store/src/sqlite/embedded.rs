@@ -112,6 +112,7 @@ impl<T: Embedded> Transact for T {
             reads_overloaded: readers
                 .as_ref()
                 .map_or(0, |all| all.overloaded.load(Relaxed)),
+            connects: 0,
         }
     }
 }
