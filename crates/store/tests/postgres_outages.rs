@@ -228,6 +228,7 @@ fn tailed(store: &Postgres) -> usize {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "what a run that passed has seen")]
 fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
     let mut server = match Server::start(&Settings::default()) {
         Ok(server) => server,

@@ -12,7 +12,7 @@ use futures_util::future::{join, join_all};
 
 use super::events::{self, Against, Found};
 use super::faults::Trouble;
-use super::lane::Lane;
+use super::lane::{Lane, idle};
 use super::queue::{Entry, Queue};
 use super::session::Session;
 use crate::{Answering, Append, Appended, Claimed, EntityId, Fence, WriteError};
@@ -36,7 +36,7 @@ pub(super) async fn serve(lane: Lane) {
         match (&session, batch.is_empty()) {
             (Some(session), false) => write(&queue, session, batch).await,
             _ if queue.is_closed() => return,
-            (Some(session), true) => _ = lane.idle(session, waiting).await,
+            (Some(_), true) => idle(waiting).await,
             (None, _) => {}
         }
     }

@@ -61,12 +61,12 @@ impl Lane {
             tokio::time::sleep(backoff.next()).await;
         }
     }
+}
 
-    /// Waits for work. Looks from time to time whether the connection is still there, so that it
-    /// is made again before it is needed.
-    pub(super) async fn idle(&self, _session: &Session, waiting: Notified<'_>) {
-        _ = tokio::time::timeout(LOOK, waiting).await;
-    }
+/// Waits for work. Looks from time to time whether the connection is still there, so that it is
+/// made again before it is needed.
+pub(super) async fn idle(waiting: Notified<'_>) {
+    _ = tokio::time::timeout(LOOK, waiting).await;
 }
 
 fn away(error: &OpenError) -> Fault {

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use futures_util::future::{BoxFuture, join, join_all};
 
 use super::faults::Trouble;
-use super::lane::Lane;
+use super::lane::{Lane, idle};
 use super::queue::Queue;
 use super::session::Session;
 use super::statements::Sql;
@@ -116,7 +116,7 @@ pub(super) async fn serve(lane: Lane) {
         match (&session, group.is_empty()) {
             (Some(session), false) => together(&queue, session, group).await,
             _ if queue.is_closed() => return,
-            (Some(session), true) => lane.idle(session, waiting).await,
+            (Some(_), true) => idle(waiting).await,
             (None, _) => {}
         }
     }
