@@ -2,7 +2,7 @@
 //! append to a file with fdatasync in the same run.
 //!
 //! `cargo run --release -p vaxel-store --features postgres --example commits -- [writers] [seconds]
-//! [directory]`
+//! [directory] [appenders]`
 //!
 //! Prints a line for each: events a second, p50 and p99 of an acknowledgement, and the ratio.
 //! Rounds alternate, so that all meet the same disk. With the feature `postgres` a PostgreSQL
@@ -165,12 +165,15 @@ impl<W: FnMut() + Send> Contestant<W> {
     }
 }
 
+#[cfg(feature = "postgres")]
+type Served = (vaxel_store::Postgres, vaxel_test_postgres::Server);
+
 /// A server of this run's own, and a store on it.
 #[cfg(feature = "postgres")]
 fn postgres(
     parent: Option<&str>,
-) -> Result<Option<(vaxel_store::Postgres, vaxel_test_postgres::Server)>, Box<dyn std::error::Error>>
-{
+    appenders: usize,
+) -> Result<Option<Served>, Box<dyn std::error::Error>> {
     use vaxel_test_postgres::{Absent, Server, Settings};
     let settings = Settings {
         parameters: vec![("max_wal_size".to_owned(), "8GB".to_owned())],
@@ -178,7 +181,8 @@ fn postgres(
     };
     match Server::start(&settings) {
         Ok(server) => {
-            let store = vaxel_store::Postgres::open(&server.url("postgres"))?;
+            let config = vaxel_store::PostgresConfig::default().appenders(appenders);
+            let store = vaxel_store::Postgres::open_with(&server.url("postgres"), config)?;
             Ok(Some((store, server)))
         }
         Err(Absent(why)) => {
@@ -189,7 +193,7 @@ fn postgres(
 }
 
 #[cfg(not(feature = "postgres"))]
-fn postgres(_: Option<&str>) -> Result<Option<(Sqlite, ())>, Box<dyn std::error::Error>> {
+fn postgres(_: Option<&str>, _: usize) -> Result<Option<(Sqlite, ())>, Box<dyn std::error::Error>> {
     println!("PostgreSQL: NOT RUN: built without the feature `postgres`");
     Ok(None)
 }
@@ -199,6 +203,7 @@ fn main() -> Outcome {
     let writers: usize = arguments.next().map_or(Ok(64), |text| text.parse())?;
     let seconds: f64 = arguments.next().map_or(Ok(15.0), |text| text.parse())?;
     let parent = arguments.next();
+    let appenders: usize = arguments.next().map_or(Ok(2), |text| text.parse())?;
     let directory = match &parent {
         Some(parent) => tempfile::tempdir_in(parent)?,
         None => tempfile::tempdir()?,
@@ -206,7 +211,7 @@ fn main() -> Outcome {
     let for_ = Duration::from_secs_f64(seconds / 3.0) / ROUNDS;
 
     let store = Sqlite::open(directory.path().join("data.db"))?;
-    let shared = postgres(parent.as_deref())?;
+    let shared = postgres(parent.as_deref(), appenders)?;
     let raw = raw_writers(directory.path(), writers)?;
     let mut raw = Contestant::new("raw append and fdatasync", raw);
     let sqlite = store_writers(&store, writers)?;

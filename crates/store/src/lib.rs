@@ -47,6 +47,7 @@ mod journal;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod size;
 mod sqlite;
 mod state_store;
 mod timestamp;

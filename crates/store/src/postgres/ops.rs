@@ -5,30 +5,8 @@ use tokio_postgres::types::ToSql;
 
 use super::session::Session;
 use super::transactions::Refused;
-use super::{events, jobs, queue, states};
+use super::{events, jobs, states};
 use crate::{Op, Statement, Write, Written};
-
-/// How much of the queue a write takes, in bytes.
-pub(super) fn bytes(write: &Write) -> usize {
-    let of_op = |op: &Op| match op {
-        Op::Append(append) => queue::append_bytes(append),
-        Op::SaveSnapshot(save) => save.snapshot.payload.len(),
-        Op::Put(put) => put.payload.as_ref().map_or(0, Vec::len),
-        Op::Enqueue(job) => job.payload.len(),
-        Op::Sql(statement) => statement.sql.len() + values(statement),
-        Op::SaveOffset(_) | Op::Finish(_) => 0,
-    };
-    write.0.iter().map(of_op).sum()
-}
-
-fn values(statement: &Statement) -> usize {
-    let size = |value: &crate::Value| match value {
-        crate::Value::Text(text) => text.len(),
-        crate::Value::Blob(bytes) => bytes.len(),
-        _ => 8,
-    };
-    statement.values.iter().map(size).sum()
-}
 
 /// Whether it must have a transaction of its own: what the statements of an application lock, and
 /// for how long, is not known here.

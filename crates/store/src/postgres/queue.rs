@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::transactions::Work;
-use crate::{Answering, Append, Appended, Claimed, EntityId, Fault, WriteError};
+use crate::{Answering, Append, Appended, Claimed, EntityId, Fault, WriteError, size};
 
 /// How much of a batch of appends is payload at most, unless a single one is larger.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -34,7 +34,7 @@ impl Entry {
     fn bytes(&self) -> usize {
         match self {
             Self::Claim(entity, _) => entity.as_str().len(),
-            Self::Append(append, _) => append_bytes(append),
+            Self::Append(append, _) => size::append(append),
         }
     }
 
@@ -44,13 +44,6 @@ impl Entry {
             Self::Append(_, answering) => answering.send(Err(error)),
         }
     }
-}
-
-pub(super) fn append_bytes(append: &Append) -> usize {
-    let of_event = |event: &crate::NewEvent| {
-        event.payload.len() + event.tags.iter().map(|tag| tag.len()).sum::<usize>()
-    };
-    append.events.iter().map(of_event).sum::<usize>() + append.entity.as_str().len()
 }
 
 /// What is counted; see [`StoreCounters`](crate::StoreCounters).

@@ -24,7 +24,8 @@ statements! {
         FROM vaxel.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     LockOwner = "SELECT fence FROM vaxel.entity WHERE name = $1 FOR SHARE";
     Claim = "WITH claimed AS (
-            INSERT INTO vaxel.entity AS e (name, fence) SELECT name, 1 FROM unnest($1::text[]) AS name
+            INSERT INTO vaxel.entity AS e (name, fence)
+            SELECT name, 1 FROM unnest($1::text[]) AS name
             ON CONFLICT (name) DO UPDATE SET fence = e.fence + 1 RETURNING e.name, e.fence)
         SELECT fence FROM claimed ORDER BY name";
     Gate = "SELECT pg_advisory_xact_lock(1447123020, 'vaxel.entity'::regclass::oid::integer)";

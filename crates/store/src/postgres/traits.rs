@@ -9,12 +9,12 @@ use crate::{
     Answer, Append, Appended, Claimed, ClaimedJob, Enqueued, EntityId, FinishJob, JobState,
     JobStore, Journal, NewJob, Offset, Put, ReadError, SaveSnapshot, Snapshot, StateStore,
     StoreCounters, StoredEvent, StoredJob, StoredState, TailedEvent, Timestamp, Transact, Write,
-    WriteError, Written, checks,
+    WriteError, Written, checks, size,
 };
 
 impl Transact for Postgres {
     fn write(&self, write: Write) -> Answer<Vec<Written>, WriteError> {
-        let (checked, bytes) = (checks::write(&write), ops::bytes(&write));
+        let (checked, bytes) = (checks::write(&write), size::write(&write));
         let (is_alone, write) = (ops::is_alone(&write), Arc::new(write));
         self.engine
             .change(checked, bytes, is_alone, move |session| {
