@@ -12,7 +12,7 @@ use vaxel_store::{
     Append, FaultKind, JobStore, Journal, NewEvent, NewJob, Offset, OpenError, Postgres,
     PostgresConfig, Transact, Value, Write, WriteError,
 };
-use vaxel_test_postgres::{PASSWORD, Server, USER};
+use vaxel_test_postgres::{PASSWORD, Server, Settings, USER};
 
 fn open(server: &Server, schema: &str) -> Postgres {
     let config = PostgresConfig::default().schema(schema);
@@ -84,6 +84,56 @@ fn a_server_without_tls_is_told_where_tls_is_asked_for() {
     let error = refused(&format!("{}?sslmode=require", server.url("postgres")));
     assert!(matches!(error, OpenError::Insecure { .. }), "{error:?}");
     says(&error, "ssl = on");
+}
+
+#[test]
+fn a_certificate_is_verified_where_tls_is_asked_for() {
+    let names = vec!["127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).expect("the name is right");
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let on = ("ssl".to_owned(), "on".to_owned());
+    let settings = Settings {
+        parameters: vec![on],
+        files: vec![
+            ("server.crt".to_owned(), certificate.clone()),
+            ("server.key".to_owned(), key),
+        ],
+        ..Settings::default()
+    };
+    let Ok(server) = Server::start(&settings) else {
+        panic!("NOT RUN: there is no server on this machine");
+    };
+    let with = |mode: &str, authorities: Option<&std::path::Path>| {
+        let url = format!("{}?sslmode={mode}", server.url("postgres"));
+        let config = PostgresConfig::default();
+        let config = authorities.map_or(config.clone(), |path| config.authorities(path));
+        Postgres::open_with(&url, config)
+    };
+    let error = with("require", None).expect_err("the system does not trust it");
+    assert!(matches!(error, OpenError::Insecure { .. }), "{error:?}");
+    let folder = tempfile::tempdir().expect("a directory can be made");
+    let authorities = folder.path().join("authorities.pem");
+    std::fs::write(&authorities, certificate).expect("it can be written");
+    let store = with("require", Some(&authorities)).expect("it is trusted");
+    let is_encrypted = "DO $$ BEGIN IF NOT (SELECT ssl FROM pg_stat_ssl
+        WHERE pid = pg_backend_pid()) THEN RAISE 'in the clear'; END IF; END $$";
+    execute(&store, &[is_encrypted]);
+    execute(
+        &with("prefer", None).expect("nothing is verified"),
+        &[is_encrypted],
+    );
+    std::fs::write(&authorities, "no certificate").expect("it can be written");
+    let error = with("require", Some(&authorities)).expect_err("there is none in it");
+    assert!(
+        matches!(
+            error,
+            OpenError::Setting {
+                setting: "authorities",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]

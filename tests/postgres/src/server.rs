@@ -1,8 +1,9 @@
 //! The server: its folder, its life, and how to reach it.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Error, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,6 +44,8 @@ pub enum Ending {
 pub struct Settings {
     /// Parameters such as `("max_wal_size", "4GB")`, beside those of a fresh installation.
     pub parameters: Vec<(String, String)>,
+    /// Files in the folder of its data, by name, that nobody else may read.
+    pub files: Vec<(String, String)>,
     /// Where its folder is made; the system's folder for such things when there is none.
     pub parent: Option<PathBuf>,
 }
@@ -239,6 +242,12 @@ fn made(binaries: Binaries, settings: &Settings) -> std::io::Result<Server> {
     }
     let port = free_port()?;
     configure(&data, folder.path(), port, settings)?;
+    for (name, content) in &settings.files {
+        let path = data.join(name);
+        fs::write(&path, content)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        binaries.give(&path)?;
+    }
     Ok(Server {
         binaries,
         folder,

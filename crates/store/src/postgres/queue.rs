@@ -228,11 +228,12 @@ impl Queue {
         let (entries, works) = {
             let mut state = self.lock();
             let mut entries: Vec<_> = state.ready.drain(..).collect();
-            let waiting = entries.len();
-            for entry in 0..waiting {
-                let behind = state.busy.remove(entries[entry].entity());
-                entries.extend(behind.into_iter().flatten());
-            }
+            let busy = &mut state.busy;
+            let behind = entries
+                .iter()
+                .filter_map(|entry| busy.remove(entry.entity()));
+            let behind: Vec<_> = behind.flatten().collect();
+            entries.extend(behind);
             let works: Vec<_> = state.transactions.drain(..).collect();
             let entered = entries.iter().map(Entry::bytes).sum::<usize>();
             let worked = works.iter().map(|(_, bytes)| bytes).sum::<usize>();
