@@ -1,4 +1,4 @@
-//! How much of a queue's bound in bytes something takes: its payload, and names where there is none.
+//! How much of the bound of a queue in bytes something takes: its payload, or a name without one.
 
 use crate::{Append, NewEvent, Op, Statement, Value, Write};
 
