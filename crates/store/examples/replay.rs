@@ -1,7 +1,8 @@
 //! What the replay of one entity costs: a million events read through the store, page by page,
 //! against the engine's own scan of the same rows in the same run.
 //!
-//! `cargo run --release -p vaxel-store --features postgres --example replay -- [events] [directory]`
+//! `cargo run --release -p vaxel-store --features postgres --example replay -- [events]
+//! [directory]`
 //!
 //! Prints for each engine the medians of both and their ratio. Rounds alternate. Without the
 //! feature, or without a PostgreSQL server on the machine, its line says NOT RUN.

@@ -49,13 +49,15 @@ pub(super) struct Session {
 
 impl Target {
     async fn client(&self) -> Result<Client, OpenError> {
-        let connected = self.config.connect(self.tls.clone()).await;
+        let connected = self.config.connect(self.tls.clone());
+        let connected = self.within(connected).await?;
         let (client, connection) =
             connected.map_err(|error| faults::open_error(&self.name, &error))?;
         // Ends with its client, or tells it of the error that it ended with.
         tokio::spawn(async move { _ = connection.await });
         let settings = format!(
-            "SET statement_timeout = {}; SET jit = off; SET client_min_messages = warning;
+            "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0};
+            SET jit = off; SET client_min_messages = warning;
             SELECT set_config('synchronous_commit', 'on', false)
             WHERE current_setting('synchronous_commit') IN ('off', 'local')",
             self.statement_timeout.as_millis()
@@ -76,15 +78,20 @@ impl Target {
         })
     }
 
-    /// A session of a server that may be silent for ever.
+    /// A connection, ready for every statement.
     pub(super) async fn connect(&self) -> Result<Arc<Session>, OpenError> {
+        let session = self.within(self.session()).await?;
+        session.map(Arc::new)
+    }
+
+    /// As long as a server may be silent, which may accept a connection and say nothing.
+    async fn within<T>(&self, answered: impl Future<Output = T>) -> Result<T, OpenError> {
         let limit = self.statement_timeout + SILENCE;
-        let silent = |_| OpenError::NoServer {
+        let answered = tokio::time::timeout(limit, answered).await;
+        answered.map_err(|_| OpenError::NoServer {
             database: self.name.clone(),
             source: Trouble::Silent.fault(),
-        };
-        let connected = tokio::time::timeout(limit, self.session()).await;
-        connected.map_err(silent)?.map(Arc::new)
+        })
     }
 
     /// Brings the schema up to date on a connection of its own.
