@@ -2,10 +2,10 @@
 //!
 //! The page is in the binary ([`assets`]). Its socket has the rooms of the chat ([`room`]), the
 //! samples of the dashboard ([`stats`]), the supervision tree ([`tree`]) and the order book of
-//! `examples/orders` ([`floor`]). The tree holds a small telephone exchange whose workers pass calls
-//! on ([`exchange`]), and the instruments that watch the server ([`sampler`], [`probe`], [`board`]);
-//! a visitor may crash every one of them. What is said and traded outlives the process where it is
-//! told in which folder ([`data`], [`talk`]).
+//! `examples/orders` ([`floor`]). The tree holds a small telephone exchange whose workers pass
+//! calls on ([`exchange`]), and the instruments that watch the server ([`sampler`], [`probe`],
+//! [`board`]); a visitor may crash every one of them. What is said and traded outlives the process
+//! where it is told in which folder ([`data`], [`talk`]).
 
 pub(crate) mod args;
 mod assets;
@@ -49,7 +49,7 @@ async fn serve(args: DemoArgs) -> anyhow::Result<()> {
     // Held until the end, since a supervisor to which nobody refers ends.
     let _archive = match data.kept() {
         Some(kept) => {
-            let archive = Archive::child(kept.clone()).name("archive");
+            let archive = Archive::child(kept.clone()).name("talks");
             Some(Supervisor::one_for_one().child(archive).start().await?)
         }
         None => None,

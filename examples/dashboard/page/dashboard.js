@@ -74,16 +74,19 @@ function draw(figure) {
   canvas.height = height * scale;
   const pen = canvas.getContext("2d");
   pen.scale(scale, scale);
-  const style = getComputedStyle(canvas);
-  const colour = (name) => style.getPropertyValue(name);
+  // A canvas understands colours and no light-dark(): the style resolves it.
+  const colour = (name) => {
+    canvas.style.color = `var(${name})`;
+    return getComputedStyle(canvas).color;
+  };
   const most = Math.max(1, ...updates.map((at) => figure.of(at) ?? 0));
-  const y = (of) => height - 18 - (height - 36) * (of / most);
+  const y = (of) => height - 20 - (height - 38) * (of / most);
   pen.fillStyle = colour("--muted");
-  pen.font = `12px ${colour("--mono")}`;
+  pen.font = `12px ${getComputedStyle(figure.read).fontFamily}`;
   pen.fillText(words(figure, most), 0, 10);
-  pen.fillText(`${SHOWN_S}${THIN}s ago`, 0, height - 2);
+  pen.fillText(`${SHOWN_S}${THIN}s ago`, 0, height - 4);
   pen.textAlign = "right";
-  pen.fillText("now", width, height - 2);
+  pen.fillText("now", width, height - 4);
   pen.strokeStyle = colour("--hair");
   for (const of of [0, most]) {
     pen.beginPath();

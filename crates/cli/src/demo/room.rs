@@ -52,7 +52,7 @@ impl Channel for KeptRoom {
         _: Ignored,
         _: &mut ChannelContext<'_, Self>,
     ) -> Result<Joined<Self>, Refusal> {
-        let archive = ArchiveRef::whereis("archive").ok_or(Refusal::new("the archive is away"))?;
+        let archive = ArchiveRef::whereis("talks").ok_or(Refusal::new("the archive is away"))?;
         let talks = archive.talks().await?;
         let history = talks.execute(topic.rest(), Recall).await.map_err(failed)?;
         Ok(Joined::new(KeptRoom { talks }).reply(json!({ "history": history })))

@@ -76,7 +76,7 @@ impl Execute<Recall> for Talk {
     }
 }
 
-/// Knows the talks of all rooms. There is one, named `archive`.
+/// Knows the talks of all rooms. There is one, named `talks`.
 pub(crate) struct Archive {
     talks: Entities<Talk>,
 }
