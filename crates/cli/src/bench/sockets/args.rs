@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 
 use super::{fleet::Crew, script::Conversation, session::Plan};
+use crate::bench::outsider::Outsider;
 
 /// Measure a server's sockets with clients that speak Phoenix Channels.
 ///
@@ -39,6 +40,11 @@ pub(crate) struct SocketsArgs {
     /// Measure Vaxel's demo in pairs with this denominator, started here.
     #[arg(long, value_enum, conflicts_with_all = ["url", "pid", "subject"])]
     pub(super) compare: Option<Denominator>,
+    /// With --compare: measure this server instead of Vaxel's demo. It is started with `--listen
+    /// ADDR` and answers raw frames as `vaxel bench loop` does; `cargo xtask socket-peers` has some.
+    #[arg(long, value_name = "NAME=COMMAND", requires = "compare")]
+    #[arg(conflicts_with = "workers")]
+    pub(super) peer: Option<Outsider>,
     /// What to measure; connecting and joining happen in any case.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CASE")]
     pub(super) case: Vec<Case>,
