@@ -62,6 +62,7 @@ pub(super) struct Saved {
     pub(super) absent: Vec<Absent>,
 }
 
+#[cfg(test)]
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Published {

@@ -67,13 +67,16 @@ impl<'a> Subject<'a> {
     fn start(self, args: &SocketsArgs, cores: &[usize]) -> anyhow::Result<Server> {
         let shards = ["--shards".to_owned(), args.shards.to_string()];
         let workers = ["--workers".to_owned(), args.workers.to_string()];
-        let words = match self {
+        let mut words = match self {
             Self::Loop => [&["bench".to_owned(), "loop".to_owned()], &shards[..]].concat(),
             Self::Vaxel => [&["demo".to_owned()], &shards[..], &workers[..]].concat(),
             Self::Peer(Outsider { program, words, .. }) => {
                 return Server::start_program(program, words, cores);
             }
         };
+        if args.file_tables() > 1 {
+            words.extend(["--file-tables", "per-shard"].map(str::to_owned));
+        }
         Server::start(&words, cores)
     }
 }
@@ -85,6 +88,7 @@ impl<'a> Subject<'a> {
 pub(super) fn run(args: &SocketsArgs, report: &mut Report) -> anyhow::Result<()> {
     // A peer inherits the limit, and not every one of them raises its own.
     process::raise_file_limit();
+    let args = &args.spread()?;
     let cores = Cores::choose(usize::from(args.shards), args.plan()?.crew.threads, report)?;
     let total = args.connections();
     let challenger = Subject::challenger(args);
@@ -123,19 +127,31 @@ impl Cores {
     /// The first cores for the server and the next ones for the clients: this thread moves there.
     fn choose(shards: usize, threads: usize, report: &mut Report) -> anyhow::Result<Self> {
         let allowed = process::allowed_cores()?;
-        if allowed.len() < shards + threads {
-            report.note(&format!(
-                "{} cores are too few to part {shards} shards from {threads} threads of clients, \
-                 so nothing is pinned",
-                allowed.len()
-            ))?;
+        if allowed.len() < 2 {
+            report.note("there is one core for the server and the clients")?;
             return Ok(Self { server: Vec::new() });
         }
-        let (server, rest) = allowed.split_at(shards);
-        process::pin_this_thread(&rest[..threads])?;
+        let count = cores_of_server(allowed.len(), shards, threads);
+        if count < shards {
+            report.note(&format!(
+                "the server's {shards} shards share {count} cores of {}",
+                allowed.len()
+            ))?;
+        }
+        let (server, rest) = allowed.split_at(count);
+        process::pin_this_thread(&rest[..threads.min(rest.len())])?;
         Ok(Self {
             server: server.to_vec(),
         })
+    }
+}
+
+/// One core for each shard where that leaves one for each thread of clients, and its part of them
+/// otherwise.
+fn cores_of_server(cores: usize, shards: usize, threads: usize) -> usize {
+    match shards + threads {
+        needed if needed <= cores => shards,
+        needed => (cores * shards / needed).clamp(1, cores - 1),
     }
 }
 
@@ -340,6 +356,19 @@ mod tests {
 
     fn turn(cpu: f64) -> Metrics {
         Metrics::with("broadcast-saturated-cpu", cpu)
+    }
+
+    #[test]
+    fn server_and_clients_have_cores_of_their_own_however_few_there_are() {
+        for (cores, shards, threads, expected) in [
+            (2, 1, 1, 1),
+            (2, 3, 3, 1),
+            (8, 2, 2, 2),
+            (8, 12, 4, 6),
+            (3, 9, 1, 2),
+        ] {
+            assert_eq!(cores_of_server(cores, shards, threads), expected);
+        }
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl Metrics {
 fn goal(key: &str) -> f64 {
     match key {
         "broadcast-saturated-cpu"
+        | "broadcast-rate-cpu"
         | "broadcast-rate-p50"
         | "broadcast-rate-p99"
         | "request-closed-1000-cpu" => 1.15,
