@@ -134,7 +134,7 @@ impl Cores {
         let count = cores_of_server(allowed.len(), shards, threads);
         if count < shards {
             report.note(&format!(
-                "the server's {shards} shards share {count} cores of {}",
+                "of {} cores the server's {shards} shards share {count}",
                 allowed.len()
             ))?;
         }
