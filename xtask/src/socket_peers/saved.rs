@@ -41,16 +41,10 @@ pub(super) struct Cell {
     pub(super) case: String,
     pub(super) side: String,
     pub(super) value: f64,
-    /// To the loop's in the turns before and after.
+    /// To the loop's in the turns beside it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ratio: Option<f64>,
     pub(super) rounds: usize,
-}
-
-/// A figure of one turn, and its ratio to the loop's beside it.
-struct Run {
-    value: f64,
-    ratio: Option<f64>,
 }
 
 /// A server that could not be measured.
@@ -81,7 +75,7 @@ impl Saved {
     /// Reads every file in `folder` and takes the medians.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let mut saved = Self::default();
-        let mut runs: BTreeMap<(String, String), Vec<Run>> = BTreeMap::new();
+        let mut runs: BTreeMap<(String, String), Vec<f64>> = BTreeMap::new();
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder)? {
             files.push(entry?.path());
@@ -89,56 +83,40 @@ impl Saved {
         files.sort();
         for file in files {
             let text = std::fs::read_to_string(&file)?;
-            let lines = text.lines().map(|line| {
-                serde_json::from_str(line).with_context(|| format!("{}: {line}", file.display()))
-            });
-            saved.take(lines.collect::<Result<_>>()?, &mut runs);
+            for line in text.lines() {
+                let line = serde_json::from_str(line)
+                    .with_context(|| format!("{}: {line}", file.display()))?;
+                saved.take(line, &mut runs);
+            }
         }
-        for ((case, side), runs) in runs {
-            let ratios: Vec<f64> = runs.iter().filter_map(|run| run.ratio).collect();
+        for ((case, side), values) in &runs {
+            if case.ends_with("-ratio") {
+                continue;
+            }
+            let ratios = runs.get(&(format!("{case}-ratio"), side.clone()));
             saved.cells.push(Cell {
-                case,
-                side,
-                value: median(&Vec::from_iter(runs.iter().map(|run| run.value))),
-                ratio: (!ratios.is_empty()).then(|| median(&ratios)),
-                rounds: runs.len(),
+                case: case.clone(),
+                side: side.clone(),
+                value: median(values),
+                ratio: ratios.map(|ratios| median(ratios)),
+                rounds: values.len(),
             });
         }
         Ok(saved)
     }
 
-    /// Takes what one turn printed.
-    fn take(&mut self, lines: Vec<Line>, runs: &mut BTreeMap<(String, String), Vec<Run>>) {
-        let mut bare = BTreeMap::new();
-        for line in &lines {
-            if let Line::Figure {
+    fn take(&mut self, line: Line, runs: &mut BTreeMap<(String, String), Vec<f64>>) {
+        match line {
+            Line::Figure {
                 case,
                 subject,
-                value: Some(value),
-            } = line
-                && subject == "loop"
-            {
-                bare.insert(case.clone(), *value);
+                value,
+            } => {
+                let Some(value) = value else { return };
+                runs.entry((case, subject)).or_default().push(value);
             }
-        }
-        for line in lines {
-            match line {
-                Line::Figure {
-                    case,
-                    subject,
-                    value: Some(value),
-                } => {
-                    let ratio = bare.get(&case).filter(|_| subject != "loop");
-                    let ratio = ratio.map(|bare| value / bare);
-                    let run = Run { value, ratio };
-                    runs.entry((case, subject)).or_default().push(run);
-                }
-                Line::Figure { .. } => {}
-                Line::Machine { machine } => self.machine = Some(machine),
-                Line::Missing { missing, reason } => {
-                    self.absent.push(Absent { missing, reason });
-                }
-            }
+            Line::Machine { machine } => self.machine = Some(machine),
+            Line::Missing { missing, reason } => self.absent.push(Absent { missing, reason }),
         }
     }
 
@@ -214,16 +192,16 @@ mod tests {
     #[test]
     fn figures_are_medians_over_the_files_of_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        for (round, (value, bare)) in [(12.0, 4.0), (8.0, 4.0), (10.0, 4.0)]
-            .into_iter()
-            .enumerate()
+        for (round, (value, ratio)) in [(6.0, 1.1), (4.0, 1.3), (5.0, 1.2)].into_iter().enumerate()
         {
             let text = format!(
-                "{{\"case\":\"echo\",\"subject\":\"loop\",\"value\":{bare}}}\n\
-                 {{\"case\":\"echo\",\"subject\":\"ws\",\"unit\":\"us\",\"value\":{value}}}\n\
+                "{{\"case\":\"echo\",\"subject\":\"loop\",\"value\":{value}}}\n\
+                 {{\"case\":\"echo\",\"subject\":\"ws\",\"unit\":\"us\",\"value\":{}}}\n\
+                 {{\"case\":\"echo-ratio\",\"subject\":\"ws\",\"value\":{ratio}}}\n\
                  {{\"case\":\"join\",\"subject\":\"ws\",\"value\":null}}\n\
                  {{\"suite\":\"sockets\",\"machine\":{{\"cpu\":\"x\",\"cores\":2,\
-                 \"memory_bytes\":1,\"kernel\":\"6\"}}}}"
+                 \"memory_bytes\":1,\"kernel\":\"6\"}}}}",
+                value * 2.0
             );
             save(
                 &folder.path().join(format!("ws.{round}.json")),
@@ -234,7 +212,7 @@ mod tests {
         save_reason(&folder.path().join("axum.1.json"), "axum", "no network").unwrap();
         let saved = Saved::read(folder.path()).unwrap();
         let cell = saved.cell("echo", "ws").unwrap();
-        assert_eq!((cell.value, cell.ratio, cell.rounds), (10.0, Some(2.5), 3));
+        assert_eq!((cell.value, cell.ratio, cell.rounds), (10.0, Some(1.2), 3));
         assert_eq!(saved.cell("echo", "loop").unwrap().ratio, None);
         assert_eq!(saved.cell("join", "ws"), None);
         assert_eq!(saved.absent[0].reason, "no network");

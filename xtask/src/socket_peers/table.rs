@@ -20,13 +20,6 @@ pub(super) struct Row {
     pub(super) better: Better,
 }
 
-impl Row {
-    /// The loop keeps so little for each connection that a ratio to it says nothing.
-    fn is_memory(&self) -> bool {
-        self.unit == "B"
-    }
-}
-
 const fn row(case: &'static str, title: &'static str, unit: &'static str) -> Row {
     let better = Better::Lower;
     Row {
@@ -94,8 +87,7 @@ pub(super) fn markdown(saved: &Saved) -> String {
         let _ = write!(text, "\n| {} | {} | {bare} |", row.title, row.unit);
         for side in SIDES {
             let cell = saved.cell(row.case, side.name);
-            let cell = cell.map_or("–".to_owned(), |cell| to_cell(cell, row));
-            let _ = write!(text, " {cell} |");
+            let _ = write!(text, " {} |", cell.map_or("–".to_owned(), to_cell));
         }
         let _ = write!(text, " {} |", standing(saved, row));
     }
@@ -111,21 +103,18 @@ pub(super) fn markdown(saved: &Saved) -> String {
 }
 
 /// The figure, and in brackets its ratio to the loop's beside it.
-fn to_cell(cell: &Cell, row: &Row) -> String {
+fn to_cell(cell: &Cell) -> String {
     let value = number(cell.value);
-    match cell.ratio.filter(|_| !row.is_memory()) {
+    match cell.ratio {
         Some(ratio) => format!("{value} ({ratio:.2} ×)"),
         None => value,
     }
 }
 
-/// Vaxel's figure beside the best peer's. Of what takes time the ratios to the loop are compared:
+/// Vaxel's figure beside the best peer's. Where there are ratios to the loop they are compared:
 /// turns of different servers are minutes apart.
 fn standing(saved: &Saved, row: &Row) -> String {
-    let yardstick = |cell: &Cell| {
-        let ratio = cell.ratio.filter(|_| !row.is_memory());
-        ratio.unwrap_or(cell.value)
-    };
+    let yardstick = |cell: &Cell| cell.ratio.unwrap_or(cell.value);
     let Some(ours) = saved.cell(row.case, "vaxel").map(yardstick) else {
         return "–".to_owned();
     };
