@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
-use vaxel::{Program, Server, Socket};
+use vaxel::{Compression, NetLimits, Program, Server, Socket};
 
 use args::DemoArgs;
 use shared::Shared;
@@ -41,8 +41,12 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
 
 async fn serve(args: DemoArgs) -> Result<(), vaxel::ServerError> {
     let shared = Arc::new(Shared::new());
+    let mut limits = NetLimits::default();
+    limits.connections_max = args.connections_max.unwrap_or(limits.connections_max);
     let mut server = Server::builder()
         .listen(args.listen)
+        .file_tables(args.file_tables.into())
+        .limits(limits)
         .supervise(exchange::tree(&shared))
         .socket("/socket", socket())
         .http(assets::router())
@@ -50,6 +54,9 @@ async fn serve(args: DemoArgs) -> Result<(), vaxel::ServerError> {
             shared.started(server);
             announce(server);
         });
+    if args.compress {
+        server = server.compression(Compression::default());
+    }
     if let Some(shards) = args
         .shards
         .and_then(|shards| NonZero::new(usize::from(shards)))
