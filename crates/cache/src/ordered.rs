@@ -6,7 +6,7 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::owner::Owned;
-use crate::table::TableError;
+use crate::table::{ROWS_MAX, TableError};
 
 /// A table in the manner of ETS's `ordered_set`; otherwise as [`Table`](crate::Table), with one
 /// lock.
@@ -18,6 +18,10 @@ struct Rows<K, V> {
     rows: BTreeMap<K, V>,
     rows_max: usize,
     is_deleted: bool,
+}
+
+fn cloned<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
+    (key.clone(), value.clone())
 }
 
 impl<K, V> Clone for OrderedTable<K, V> {
@@ -34,7 +38,7 @@ impl<K: Ord + Clone, V: Clone> Default for OrderedTable<K, V> {
 
 impl<K: Ord + Clone, V: Clone> OrderedTable<K, V> {
     /// How many rows a table holds unless told otherwise.
-    pub const ROWS_MAX: usize = 1_000_000;
+    pub const ROWS_MAX: usize = ROWS_MAX;
 
     /// An empty table that lives as long as its clones.
     pub fn new() -> Self {
@@ -100,30 +104,24 @@ impl<K: Ord + Clone, V: Clone> OrderedTable<K, V> {
     /// Up to `limit` rows of a range, in order.
     pub fn range(&self, range: impl RangeBounds<K>, limit: usize) -> Vec<(K, V)> {
         let table = self.read();
-        let rows = table.rows.range(range).take(limit);
-        rows.map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
+        table.rows.range(range).take(limit).map(cloned).collect()
     }
 
     /// The first row after a key: a walk that goes on from there while others write.
     pub fn next(&self, after: &K) -> Option<(K, V)> {
         let table = self.read();
         let mut rows = table.rows.range((Bound::Excluded(after), Bound::Unbounded));
-        rows.next().map(|(key, value)| (key.clone(), value.clone()))
+        rows.next().map(cloned)
     }
 
     /// The first row.
     pub fn first(&self) -> Option<(K, V)> {
-        let table = self.read();
-        let first = table.rows.first_key_value();
-        first.map(|(key, value)| (key.clone(), value.clone()))
+        self.read().rows.first_key_value().map(cloned)
     }
 
     /// The last row.
     pub fn last(&self) -> Option<(K, V)> {
-        let table = self.read();
-        let last = table.rows.last_key_value();
-        last.map(|(key, value)| (key.clone(), value.clone()))
+        self.read().rows.last_key_value().map(cloned)
     }
 
     /// How many rows there are.

@@ -12,6 +12,9 @@ use crate::owner::Owned;
 /// Locks that keys are spread over.
 const SHARDS: usize = 32;
 
+/// How many rows a table holds, of whatever kind, unless told otherwise.
+pub(crate) const ROWS_MAX: usize = 1_000_000;
+
 /// A row was not written; it comes back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -59,7 +62,7 @@ impl<K: Hash + Eq, V: Clone> Default for Table<K, V> {
 
 impl<K: Hash + Eq, V: Clone> Table<K, V> {
     /// How many rows a table holds unless told otherwise.
-    pub const ROWS_MAX: usize = 1_000_000;
+    pub const ROWS_MAX: usize = ROWS_MAX;
 
     /// An empty table that lives as long as its clones.
     pub fn new() -> Self {

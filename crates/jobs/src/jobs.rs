@@ -29,6 +29,7 @@ pub(crate) struct Counts {
     pub(crate) failed: AtomicU64,
     pub(crate) leases_lost: AtomicU64,
     pub(crate) store_errors: AtomicU64,
+    pruned: AtomicU64,
 }
 
 /// What the queues of a [`Jobs`] have done since it was made.
@@ -39,10 +40,13 @@ pub struct JobsCounters {
     pub completed: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Attempts that were ended because their job was cancelled or given to another worker.
+    /// Attempts that were ended because their job was cancelled or given to another worker, or
+    /// because the store has not confirmed their lease in time.
     pub leases_lost: u64,
     /// Times the store refused or failed; tried again a second later.
     pub store_errors: u64,
+    /// Jobs that were over for long enough and were deleted.
+    pub pruned: u64,
 }
 
 /// Why a job was not enqueued.
@@ -145,8 +149,18 @@ impl Jobs {
     /// # Errors
     /// See [`WriteError`].
     pub async fn prune(&self, older_than: Duration) -> Result<usize, WriteError> {
+        self.prune_some(older_than, 10_000).await
+    }
+
+    pub(crate) async fn prune_some(
+        &self,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<usize, WriteError> {
         let before = self.now() - older_than;
-        self.0.store.prune_jobs(before, 10_000).await
+        let pruned = self.0.store.prune_jobs(before, limit).await?;
+        self.0.counts.pruned.fetch_add(pruned as u64, Relaxed);
+        Ok(pruned)
     }
 
     /// What its queues have done.
@@ -157,6 +171,7 @@ impl Jobs {
             failed: counts.failed.load(Relaxed),
             leases_lost: counts.leases_lost.load(Relaxed),
             store_errors: counts.store_errors.load(Relaxed),
+            pruned: counts.pruned.load(Relaxed),
         }
     }
 

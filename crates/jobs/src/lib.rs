@@ -45,12 +45,12 @@
 //!   end of an attempt and its commit has it run again: [`End::DoneWith`] commits both at once.
 //! - **One at a time.** A running job is leased to its worker, which renews the lease: however
 //!   long it runs, nobody else runs it. When a worker is gone its jobs run again once their lease
-//!   has ended. Where a worker lives on and the store cannot be reached for longer than a lease,
-//!   another process may run the job beside it; the first one's end is refused then, but not what
-//!   it has done elsewhere.
+//!   has ended. Where a worker lives on and the store does not confirm its lease, the attempt is
+//!   ended a tenth of a lease before another process may begin the next. A handler that blocks
+//!   its thread cannot be ended, nor can one on a machine whose clock is behind by more than that.
 //! - **Order.** By priority, then by time. Jobs of one queue run beside each other.
 //! - **Bounds.** Concurrency and rate per queue, attempts per job, sizes of payloads and errors;
-//!   finished jobs are pruned.
+//!   jobs that have been over for a day ([`Queue::keep`]) are pruned.
 
 #![forbid(unsafe_code)]
 

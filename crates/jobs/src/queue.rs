@@ -2,6 +2,7 @@
 
 mod actor;
 mod attempt;
+mod lease;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -42,6 +43,7 @@ pub struct Queue {
     lease: Duration,
     poll: Duration,
     grace: Duration,
+    keep: Duration,
 }
 
 /// What a [`QueueActor`] is started from.
@@ -60,6 +62,7 @@ impl Queue {
             lease: secs(30),
             poll: secs(1),
             grace: secs(15),
+            keep: secs(24 * 3_600),
         }
     }
 
@@ -101,7 +104,8 @@ impl Queue {
     }
 
     /// For how long a job is leased; renewed three times as often. When this process is gone its
-    /// jobs run again after that time. Default: 30 s.
+    /// jobs run again after that time. Where a lease cannot be renewed its attempt is ended, a
+    /// tenth of the lease before others may run the job. Default: 30 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease.max(Duration::from_millis(30));
         self
@@ -118,6 +122,14 @@ impl Queue {
     /// run again. Default: 15 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// How long jobs that are over are kept, dead ones included; then they are pruned, within a
+    /// minute. The shortest of the queues that run on a store counts for all of it.
+    /// `Duration::MAX` keeps them for ever. Default: one day.
+    pub fn keep(mut self, keep: Duration) -> Self {
+        self.keep = keep;
         self
     }
 

@@ -146,7 +146,10 @@ fn a_job_that_fails_is_tried_again_later_each_time_and_then_dead() {
             .map(|error| error.message.as_str())
             .collect();
         assert_eq!(messages, ["as the test wants it"; 3]);
-        assert_eq!(jobs.counters().failed, 3);
+        until(&system, "the count", millis(0), async || {
+            jobs.counters().failed == 3
+        })
+        .await;
     });
 }
 
@@ -300,7 +303,7 @@ fn a_job_that_runs_long_is_leased_all_the_time_and_a_lost_worker_gives_it_back()
             system.advance(secs(10));
             // Whoever asks now must find it leased, once the renewal has been stored.
             soon("the renewal", async {
-                while due(&elsewhere).await < elsewhere.now() + secs(15) {
+                while due(&elsewhere).await < elsewhere.now() + secs(30) {
                     tokio::task::yield_now().await;
                 }
             })
@@ -333,6 +336,85 @@ fn a_job_that_runs_long_is_leased_all_the_time_and_a_lost_worker_gives_it_back()
     });
 }
 
+/// Says that it has begun, and again when it is ended.
+#[derive(Serialize, Deserialize)]
+struct Endless;
+
+impl Job for Endless {
+    const KIND: &'static str = "endless";
+}
+
+struct Says(Sender<String>, u32);
+
+impl Drop for Says {
+    fn drop(&mut self) {
+        let _ = self.0.try_send(format!("end {}", self.1));
+    }
+}
+
+fn endless(jobs: &Jobs, pen: &Sender<String>) -> Queue {
+    let pen = pen.clone();
+    let queue = Queue::new(jobs, "default").grace(Duration::ZERO);
+    queue.handle(move |_: Endless, attempt| {
+        let says = Says(pen.clone(), attempt.attempt);
+        async move {
+            says.0.send(format!("begin {}", says.1)).await?;
+            std::future::pending().await
+        }
+    })
+}
+
+#[test]
+fn an_attempt_ends_before_its_lease_does_while_the_store_hangs() {
+    in_timeless_system(|system| async move {
+        let store = Arc::new(Memory::new());
+        let jobs = jobs_on(&system, store.clone());
+        let (pen, mut lines) = log();
+        let _running = start(&system, endless(&jobs, &pen)).await;
+        enqueue(&jobs, &Endless).await;
+        assert_eq!(lines.next().await, "begin 1");
+        let held = store.hold();
+        // Renewals are asked for after 10 s and 20 s, and not answered.
+        for _ in 0..26 {
+            system.advance(secs(1));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(lines.rest(), Vec::<String>::new(), "the lease is of 30 s");
+        system.advance(secs(1));
+        assert_eq!(lines.next().await, "end 1");
+        drop(held);
+        until(&system, "the next attempt", secs(1), async || {
+            lines.rest().contains(&"begin 2".to_owned())
+        })
+        .await;
+        assert_eq!(jobs.counters().leases_lost, 1);
+    });
+}
+
+#[test]
+fn a_claim_that_took_longer_than_its_lease_is_renewed_before_it_is_begun() {
+    in_timeless_system(|system| async move {
+        let store = Arc::new(Memory::new());
+        let jobs = jobs_on(&system, store.clone());
+        let (pen, mut lines) = log();
+        let id = enqueue(&jobs, Request::of(&Endless).attempts_max(1)).await;
+        let held = store.hold();
+        let asked = jobs.store().counters().writes;
+        let _running = start(&system, endless(&jobs, &pen)).await;
+        soon("the claim", async {
+            while jobs.store().counters().writes == asked {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        system.advance(secs(40));
+        drop(held);
+        assert_eq!(lines.next().await, "begin 1");
+        assert!(due(&jobs).await > jobs.now() + secs(25), "it is leased");
+        assert_eq!(state(&jobs, id).await, JobState::Executing);
+    });
+}
+
 /// When the queue has something to do: while a job runs, the end of its lease.
 async fn due(jobs: &Jobs) -> vaxel_store::Timestamp {
     let due = jobs.store().next_due("default").await.expect("it reads");
@@ -359,6 +441,50 @@ fn a_running_job_that_is_cancelled_is_ended() {
             lines.rest() == ["hang 1"]
         })
         .await;
+    });
+}
+
+#[test]
+fn jobs_that_are_over_are_pruned_after_a_while() {
+    in_timeless_system(|system| async move {
+        let jobs = jobs_on(&system, Arc::new(Memory::new()));
+        let (pen, _lines) = log();
+        let _running = start(&system, queue(&jobs, &pen).keep(secs(3_600))).await;
+        let later = enqueue(&jobs, Request::of(&say("later")).after(secs(7_200))).await;
+        let first = enqueue(&jobs, &say("first")).await;
+        until(&system, "its end", millis(0), async || {
+            state(&jobs, first).await == JobState::Completed
+        })
+        .await;
+        system.advance(secs(3_500));
+        assert_eq!(state(&jobs, first).await, JobState::Completed);
+        until(&system, "the pruning", secs(20), async || {
+            jobs.job(first).await.expect("it reads").is_none()
+        })
+        .await;
+        assert_eq!(jobs.counters().pruned, 1);
+        assert_eq!(state(&jobs, later).await, JobState::Available);
+    });
+}
+
+#[test]
+fn of_a_hundred_that_enqueue_one_unique_job_one_does() {
+    in_timeless_system(|system| async move {
+        let jobs = jobs_on(&system, Arc::new(Memory::new()));
+        let inserts: Vec<_> = (0..100)
+            .map(|number| {
+                let (jobs, job) = (jobs.clone(), say(&number.to_string()));
+                tokio::spawn(async move { jobs.enqueue(Request::of(&job).unique("key")).await })
+            })
+            .collect();
+        let (mut new, mut ids) = (0, std::collections::HashSet::new());
+        for insert in inserts {
+            let enqueued = soon("an insert", insert).await.expect("it ends");
+            let enqueued = enqueued.expect("it fits");
+            new += u32::from(matches!(enqueued, Enqueued::New(_)));
+            ids.insert(enqueued.id());
+        }
+        assert_eq!((new, ids.len()), (1, 1));
     });
 }
 

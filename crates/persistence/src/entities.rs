@@ -1,13 +1,13 @@
 //! Event-sourced entities by key.
 
-use std::sync::Arc;
+use std::future::Future;
 use std::time::Duration;
 
-use vaxel_actor::{CallError, System};
+use vaxel_actor::System;
 
 use crate::Persistence;
-use crate::directory::{ACTORS_MAX, Directory, IDLE_AFTER, Idle};
-use crate::entity::{EntityActor, EntityArgs, Run, answered};
+use crate::by_key::{ByKey, EXECUTE_LIMIT};
+use crate::entity::{EntityActor, EntityArgs};
 use crate::event_sourced::{Command, EventSourced, Execute, ExecuteError};
 
 /// All entities of a kind: each is started when something is asked of it, recovers, and is put to
@@ -16,20 +16,13 @@ use crate::event_sourced::{Command, EventSourced, Execute, ExecuteError};
 /// One that has ended, because of a crash or a failed commit, is started by the next command.
 /// Cheap to clone; when the last clone is dropped, its actors end.
 pub struct Entities<S: EventSourced> {
-    directory: Arc<Directory<EntityActor<S>>>,
-    persistence: Persistence,
-    system: System,
-    idle_after: Duration,
-    awake_max: usize,
+    all: ByKey<EntityActor<S>>,
 }
 
 impl<S: EventSourced> Clone for Entities<S> {
     fn clone(&self) -> Self {
         Entities {
-            directory: self.directory.clone(),
-            persistence: self.persistence.clone(),
-            system: self.system.clone(),
-            ..*self
+            all: self.all.clone(),
         }
     }
 }
@@ -46,32 +39,28 @@ impl<S: EventSourced> Entities<S> {
     /// Entities in `system`.
     pub fn new_in(system: &System, persistence: &Persistence) -> Self {
         Entities {
-            directory: Directory::new(),
-            persistence: persistence.clone(),
-            system: system.clone(),
-            idle_after: IDLE_AFTER,
-            awake_max: ACTORS_MAX,
+            all: ByKey::new_in(system, persistence),
         }
     }
 
     /// How long one is idle before it is put to sleep. Default: 15 minutes.
     #[must_use]
     pub fn idle_after(mut self, idle: Duration) -> Self {
-        self.idle_after = idle;
+        self.all.idle_after = idle;
         self
     }
 
-    /// How many are awake at once; a command for one more fails with [`CallError::Full`]. Default:
-    /// 1,000,000.
+    /// How many are awake at once; a command for one more fails with
+    /// [`CallError::Full`](vaxel_actor::CallError::Full). Default: 1,000,000.
     #[must_use]
     pub fn awake_max(mut self, entities: usize) -> Self {
-        self.awake_max = entities;
+        self.all.awake_max = entities;
         self
     }
 
     /// How many are awake.
     pub fn awake(&self) -> usize {
-        self.directory.len()
+        self.all.awake()
     }
 
     /// Has an entity execute a command, and awaits its reply for five seconds, recovery included.
@@ -91,7 +80,7 @@ impl<S: EventSourced> Entities<S> {
     where
         S: Execute<C>,
     {
-        self.execute_within(vaxel_actor::secs(5), key, command)
+        self.execute_within(EXECUTE_LIMIT, key, command)
     }
 
     /// As [`execute`](Self::execute), with another limit.
@@ -107,23 +96,8 @@ impl<S: EventSourced> Entities<S> {
     where
         S: Execute<C>,
     {
-        let args = |leave| {
-            let mut args = EntityArgs::new(&self.persistence, key.to_owned());
-            args.idle = Some(Idle::new(self.idle_after, leave));
-            args
-        };
-        let (system, max) = (&self.system, self.awake_max);
-        let call = self
-            .directory
-            .send(system, key, max, args, |actor, ticket| {
-                actor.call(Run(command, Some(ticket))).timeout(limit)
-            });
-        async move {
-            match call {
-                Some(call) => answered(call.await),
-                None => Err(ExecuteError::Call(CallError::Full)),
-            }
-        }
+        let args = EntityArgs::idling;
+        self.all.execute(limit, key, command, args)
     }
 }
 

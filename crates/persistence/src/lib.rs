@@ -94,6 +94,7 @@
 
 #![forbid(unsafe_code)]
 
+mod by_key;
 mod codec;
 mod directory;
 pub mod durable;

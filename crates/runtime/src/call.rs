@@ -350,9 +350,9 @@ impl<M: Message> Call<M> {
             let wakers_before = worker.exam.wakers().saturating_sub(cloned);
             let over = self.look_at_the_time(node, waker, subject.call);
             if over.is_none() {
+                let (cell, node) = (subject.cell, node.cast());
                 // SAFETY: the subject's cell is being polled on this thread, by this worker.
-                let examined =
-                    unsafe { cycle::waits(worker, subject.cell, waker, &self.target, node.cast()) };
+                let examined = unsafe { cycle::waits(worker, cell, waker, &self.target, node) };
                 if examined {
                     self.examined_in = Some(subject.cell);
                 }

@@ -3,8 +3,9 @@
 //!
 //! Only the modules that hold a protocol ([`crate::cell::word`], [`crate::cell::signal`],
 //! [`crate::call::slot`], [`crate::call::pending`], [`crate::timer::alarm`],
-//! [`crate::worker::ring`], [`crate::worker::idle`]) import from here. Everything else uses the
-//! standard library, so a `--cfg loom` build still compiles the whole crate.
+//! [`crate::worker::ring`], [`crate::worker::slot`], [`crate::worker::idle`]) import from here.
+//! Everything else uses the standard library, so a `--cfg loom` build still compiles the whole
+//! crate.
 //!
 //! Under `--cfg shuttle` whole workers run on Shuttle's threads, so the locks inside of which the
 //! protocols are used, parking, and the worker's thread-local come from here too.

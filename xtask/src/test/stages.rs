@@ -189,6 +189,9 @@ fn test(session: &mut Session) -> Result<Outcome> {
     let mut command = session.command("cargo", arguments);
     command.args(["--lib", "--bins", "--tests"]);
     deeper(session, &mut command, "VAXEL_SEEDS", "2000");
+    // Kills and power failures, and how many jobs are worked off through kills.
+    deeper(session, &mut command, "VAXEL_ROUNDS", "100");
+    deeper(session, &mut command, "VAXEL_SCALE", "1000000");
     session.check(command)
 }
 

@@ -72,6 +72,17 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ("vaxel-conformance", &["vaxel"]),
     ("vaxel-autobahn", &["vaxel-net", "vaxel-websocket"]),
     ("vaxel-otp", &["vaxel-actor"]),
+    ("vaxel-recovery-disk", &[]),
+    (
+        "vaxel-recovery",
+        &[
+            "vaxel-actor",
+            "vaxel-jobs",
+            "vaxel-persistence",
+            "vaxel-recovery-disk",
+            "vaxel-store",
+        ],
+    ),
     ("vaxel-browser", &[]),
     ("xtask", &[]),
 ];

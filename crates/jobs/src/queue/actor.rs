@@ -1,14 +1,16 @@
 //! The actor of a queue.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use vaxel_actor::rate::TokenBucket;
 use vaxel_actor::{Actor, Context, ExitReason, Handler, Message, Task, TimerRef, secs};
-use vaxel_store::ClaimedJob;
+use vaxel_store::{ClaimedJob, Timestamp, WriteError};
 
 use super::attempt::{Guarded, run};
+use super::lease::Lease;
 use super::{Control, Queue, QueueArgs};
 
 /// Works off a queue; made by [`Queue::child`].
@@ -22,6 +24,7 @@ pub struct QueueActor {
 
 struct Leased {
     token: u64,
+    lease: Arc<Lease>,
     /// Dropping it ends the attempt: so does the end of this actor, however it comes.
     task: Guarded<()>,
 }
@@ -47,6 +50,13 @@ impl Message for Renew {
     type Reply = ();
 }
 
+/// The time has come to delete jobs that have been over for long enough.
+struct Prune;
+
+impl Message for Prune {
+    type Reply = ();
+}
+
 /// An attempt has ended.
 pub(super) struct Ended(u64);
 
@@ -57,6 +67,12 @@ impl Message for Ended {
 /// How long until a store that has failed is asked again.
 const AFTER_ERROR: Duration = secs(1);
 
+/// How often a queue looks for jobs to prune.
+const PRUNE_EVERY: Duration = secs(60);
+
+/// How many jobs are pruned at a time: other writes wait meanwhile, for some milliseconds.
+const PRUNE_MAX: usize = 1_000;
+
 impl Actor for QueueActor {
     type Args = QueueArgs;
 
@@ -65,6 +81,7 @@ impl Actor for QueueActor {
             .rate
             .map(|rate| TokenBucket::new_in(&cx.system(), rate));
         cx.send_every(queue.lease / 3, || Renew);
+        cx.send_after(PRUNE_EVERY, Prune);
         cx.continue_with(Look);
         queue
             .jobs
@@ -131,22 +148,17 @@ impl QueueActor {
 
     /// Claims what is due and begins it; answers when to look again.
     async fn claim(&mut self, room: usize, cx: &mut Context<Self>) -> Duration {
-        let Queue { jobs, name, .. } = &self.queue;
-        let now = jobs.now();
-        let claimed = jobs
-            .store()
-            .claim_jobs(name, room, now, now + self.queue.lease)
-            .await;
-        let claimed = match claimed {
+        let (claimed, sent) = match self.claimed(room).await {
             Ok(claimed) => claimed,
             Err(error) => {
+                let Queue { jobs, name, .. } = &self.queue;
                 jobs.count().store_errors.fetch_add(1, Relaxed);
                 tracing::warn!(queue = %name, %error, "jobs cannot be claimed");
                 return AFTER_ERROR;
             }
         };
         for job in claimed {
-            self.begin(job, cx);
+            self.begin(job, sent, cx);
         }
         if self.room() == 0 {
             return self.until_room();
@@ -159,19 +171,52 @@ impl QueueActor {
         due.map_or(self.queue.poll, |due| due.min(self.queue.poll))
     }
 
-    fn begin(&mut self, job: ClaimedJob, cx: &mut Context<Self>) {
+    /// Claims what is due; answers it and since when it is leased. Where a store has taken so long
+    /// that the leases are over already, they are renewed once before anything is begun.
+    async fn claimed(&self, room: usize) -> Result<(Vec<ClaimedJob>, Timestamp), WriteError> {
+        let Queue { jobs, name, .. } = &self.queue;
+        let (store, length) = (jobs.store(), self.queue.lease);
+        let sent = jobs.now();
+        let mut claimed = store.claim_jobs(name, room, sent, sent + length).await?;
+        let now = jobs.now();
+        if claimed.is_empty() || Lease::new(sent, length).left(now).is_some() {
+            return Ok((claimed, sent));
+        }
+        let held = claimed.iter().map(|job| (job.id, job.lease)).collect();
+        let still = store.renew_jobs(held, now + length).await?;
+        claimed.retain(|job| still.contains(&job.id));
+        Ok((claimed, now))
+    }
+
+    fn begin(&mut self, job: ClaimedJob, sent: Timestamp, cx: &mut Context<Self>) {
         if let Some(bucket) = &self.bucket {
             let _ = bucket.try_take();
         }
         let (id, token) = (job.id, job.lease);
+        let lease = Arc::new(Lease::new(sent, self.queue.lease));
         let (queue, me) = (self.queue.clone(), cx.me().recipient::<Ended>());
+        let held = lease.clone();
         let task = Task::spawn_in(&cx.system(), async move {
-            run(queue, job).await;
+            run(queue, job, &held).await;
             // One that finds no room is noticed at the next look.
             let _ = me.cast(Ended(id));
         });
         let task = Guarded::new(task);
-        self.running.insert(id, Leased { token, task });
+        self.running.insert(id, Leased { token, lease, task });
+    }
+
+    /// Keeps what is still held after a renewal that was sent then.
+    fn renewed(&mut self, still: &[u64], sent: Timestamp) {
+        let before = self.running.len();
+        self.running.retain(|id, leased| {
+            let is_held = still.contains(id);
+            if is_held {
+                leased.lease.renew(sent);
+            }
+            is_held || leased.task.is_finished()
+        });
+        let lost = (before - self.running.len()) as u64;
+        self.queue.jobs.count().leases_lost.fetch_add(lost, Relaxed);
     }
 }
 
@@ -205,22 +250,28 @@ impl Handler<Renew> for QueueActor {
             .iter()
             .map(|(id, leased)| (*id, leased.token))
             .collect();
-        match jobs
-            .store()
-            .renew_jobs(held, jobs.now() + self.queue.lease)
-            .await
-        {
-            Ok(still) => {
-                let before = self.running.len();
-                let is_held =
-                    |id: &u64, leased: &Leased| still.contains(id) || leased.task.is_finished();
-                self.running.retain(|id, leased| is_held(id, leased));
-                let lost = (before - self.running.len()) as u64;
-                jobs.count().leases_lost.fetch_add(lost, Relaxed);
-            }
+        let sent = jobs.now();
+        match jobs.store().renew_jobs(held, sent + self.queue.lease).await {
+            Ok(still) => self.renewed(&still, sent),
             Err(error) => {
                 jobs.count().store_errors.fetch_add(1, Relaxed);
                 tracing::warn!(queue = %self.queue.name, %error, "leases cannot be renewed");
+            }
+        }
+    }
+}
+
+impl Handler<Prune> for QueueActor {
+    async fn handle(&mut self, _: Prune, cx: &mut Context<Self>) {
+        let Queue { jobs, keep, .. } = &self.queue;
+        let pruned = jobs.prune_some(*keep, PRUNE_MAX).await;
+        match pruned {
+            Ok(PRUNE_MAX) => _ = cx.send_after(Duration::ZERO, Prune),
+            Ok(_) => _ = cx.send_after(PRUNE_EVERY, Prune),
+            Err(error) => {
+                jobs.count().store_errors.fetch_add(1, Relaxed);
+                tracing::warn!(%error, "jobs that are over cannot be pruned");
+                cx.send_after(PRUNE_EVERY, Prune);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! One attempt of a job: from its claim to the commit of its end.
 
+use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use vaxel_actor::task::TaskError;
 use vaxel_actor::{Task, secs};
 use vaxel_store::{ClaimedJob, FinishJob, Outcome, Write, WriteError};
 
+use super::lease::Lease;
 use super::{Handler, Queue};
 use crate::job::{Attempt, End, JobFailure, Stored};
 
@@ -44,9 +47,17 @@ impl<T: Send + 'static> Drop for Guarded<T> {
 }
 
 /// Runs an attempt and stores its end.
-pub(super) async fn run(queue: Queue, job: ClaimedJob) {
-    let end = attempt(&queue, &job).await;
+pub(super) async fn run(queue: Queue, job: ClaimedJob, lease: &Lease) {
     let counts = queue.jobs.count();
+    let Some(end) = while_leased(&queue, lease, attempt(&queue, &job)).await else {
+        counts.leases_lost.fetch_add(1, Relaxed);
+        tracing::error!(
+            job = job.id,
+            "an attempt is ended: the store has not confirmed its lease in time; the job runs \
+             again when the lease ends"
+        );
+        return;
+    };
     let ok = end.is_ok();
     let (ending, also) = outcome(&queue, &job, end);
     let mut stored = finish(&queue, &job, ending, also).await;
@@ -67,6 +78,21 @@ pub(super) async fn run(queue: Queue, job: ClaimedJob) {
             counts.store_errors.fetch_add(1, Relaxed)
         }
     };
+}
+
+/// Awaits an attempt for as long as its job is certainly ours; `None` when it no longer is.
+async fn while_leased<T>(
+    queue: &Queue,
+    lease: &Lease,
+    attempt: impl Future<Output = T>,
+) -> Option<T> {
+    let mut attempt = pin!(attempt);
+    loop {
+        let left = lease.left(queue.jobs.now())?;
+        if let Ok(end) = vaxel_actor::time::timeout(left, attempt.as_mut()).await {
+            return Some(end);
+        }
+    }
 }
 
 fn parse(payload: &[u8]) -> Result<Stored<'_>, JobFailure> {

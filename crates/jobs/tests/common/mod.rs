@@ -2,43 +2,22 @@
 
 #![allow(dead_code)]
 
+#[path = "../../../persistence/tests/common/system.rs"]
+mod system;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use system::soon;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use vaxel_actor::{System, system_beside};
-use vaxel_jobs::Jobs;
+use vaxel_actor::{System, SystemBuilder};
+use vaxel_jobs::{Jobs, QueueActor, QueueRef};
 use vaxel_store::{Store, Timestamp};
-
-/// Long enough for a loaded machine, short enough to notice a hang.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs `body` beside a fresh system of two workers whose time moves only when told.
 pub(crate) fn in_timeless_system<F: Future>(body: impl FnOnce(System) -> F) -> F::Output {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("threads can be started");
-    let system = system_beside(runtime.handle())
-        .workers(2)
-        .manual_clock()
-        .build();
-    let output = {
-        let _inside = system.enter();
-        let _runtime = runtime.enter();
-        runtime.block_on(body(system.clone()))
-    };
-    system.shutdown();
-    output
-}
-
-/// Awaits what must happen soon.
-pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
-    let outcome = tokio::time::timeout(PATIENCE, future).await;
-    outcome.unwrap_or_else(|_| panic!("still waiting for {what}"))
+    system::in_system_of(SystemBuilder::manual_clock, body)
 }
 
 /// Jobs whose time is that of the system, beginning at the second 1,000.
@@ -47,7 +26,8 @@ pub(crate) fn jobs_on(system: &System, store: Arc<dyn Store>) -> Jobs {
     Jobs::with_clock(store, move || Timestamp(1_000_000) + (system.now() - start))
 }
 
-/// Lets time pass until it holds.
+/// Lets time pass until it holds. A queue that is named "queue" has dealt with each step before
+/// the next: leases are renewed in time, however slow the machine is.
 pub(crate) async fn until(
     system: &System,
     what: &str,
@@ -57,6 +37,9 @@ pub(crate) async fn until(
     let held = async {
         while !holds().await {
             system.advance(step);
+            if let Some(queue) = system.whereis::<QueueActor>("queue") {
+                let _ = QueueRef::from(queue).running().await;
+            }
             tokio::task::yield_now().await;
         }
     };

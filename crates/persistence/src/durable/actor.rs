@@ -68,9 +68,9 @@ enum Change {
 /// What a [`DurableActor`] is started from.
 #[derive(Debug)]
 pub struct DurableArgs<S> {
-    pub(super) persistence: Persistence,
-    pub(super) key: String,
-    pub(super) idle: Option<Idle>,
+    persistence: Persistence,
+    key: String,
+    idle: Option<Idle>,
     state: PhantomData<fn() -> S>,
 }
 
@@ -82,6 +82,13 @@ impl<S> DurableArgs<S> {
             idle: None,
             state: PhantomData,
         }
+    }
+
+    /// For one that is put to sleep when it is idle.
+    pub(super) fn idling(persistence: &Persistence, key: String, idle: Idle) -> Self {
+        let mut args = Self::new(persistence, key);
+        args.idle = Some(idle);
+        args
     }
 }
 

@@ -1,33 +1,25 @@
 //! Durable states by key.
 
-use std::sync::Arc;
+use std::future::Future;
 use std::time::Duration;
 
-use vaxel_actor::{CallError, System};
+use vaxel_actor::System;
 
 use super::actor::{DurableActor, DurableArgs};
 use super::{Durable, Update};
 use crate::Persistence;
-use crate::directory::{ACTORS_MAX, Directory, IDLE_AFTER, Idle};
-use crate::entity::{Run, answered};
+use crate::by_key::{ByKey, EXECUTE_LIMIT};
 use crate::event_sourced::{Command, ExecuteError};
 
 /// All durable states of a kind, as [`Entities`](crate::Entities) for event-sourced ones.
 pub struct States<S: Durable> {
-    directory: Arc<Directory<DurableActor<S>>>,
-    persistence: Persistence,
-    system: System,
-    idle_after: Duration,
-    awake_max: usize,
+    all: ByKey<DurableActor<S>>,
 }
 
 impl<S: Durable> Clone for States<S> {
     fn clone(&self) -> Self {
         States {
-            directory: self.directory.clone(),
-            persistence: self.persistence.clone(),
-            system: self.system.clone(),
-            ..*self
+            all: self.all.clone(),
         }
     }
 }
@@ -44,32 +36,28 @@ impl<S: Durable> States<S> {
     /// States in `system`.
     pub fn new_in(system: &System, persistence: &Persistence) -> Self {
         States {
-            directory: Directory::new(),
-            persistence: persistence.clone(),
-            system: system.clone(),
-            idle_after: IDLE_AFTER,
-            awake_max: ACTORS_MAX,
+            all: ByKey::new_in(system, persistence),
         }
     }
 
     /// How long one is idle before it is put to sleep. Default: 15 minutes.
     #[must_use]
     pub fn idle_after(mut self, idle: Duration) -> Self {
-        self.idle_after = idle;
+        self.all.idle_after = idle;
         self
     }
 
-    /// How many are awake at once; a command for one more fails with [`CallError::Full`]. Default:
-    /// 1,000,000.
+    /// How many are awake at once; a command for one more fails with
+    /// [`CallError::Full`](vaxel_actor::CallError::Full). Default: 1,000,000.
     #[must_use]
     pub fn awake_max(mut self, states: usize) -> Self {
-        self.awake_max = states;
+        self.all.awake_max = states;
         self
     }
 
     /// How many are awake.
     pub fn awake(&self) -> usize {
-        self.directory.len()
+        self.all.awake()
     }
 
     /// Has a state execute a command, and awaits its reply for five seconds.
@@ -87,23 +75,8 @@ impl<S: Durable> States<S> {
     where
         S: Update<C>,
     {
-        let args = |leave| {
-            let mut args = DurableArgs::new(&self.persistence, key.to_owned());
-            args.idle = Some(Idle::new(self.idle_after, leave));
-            args
-        };
-        let (system, max) = (&self.system, self.awake_max);
-        let call = self
-            .directory
-            .send(system, key, max, args, |actor, ticket| {
-                actor.call(Run(command, Some(ticket)))
-            });
-        async move {
-            match call {
-                Some(call) => answered(call.await),
-                None => Err(ExecuteError::Call(CallError::Full)),
-            }
-        }
+        let args = DurableArgs::idling;
+        self.all.execute(EXECUTE_LIMIT, key, command, args)
     }
 }
 

@@ -7,6 +7,7 @@ use vaxel_store::{EntityId, ReadError, StoredEvent, WriteError};
 
 use super::{Decided, EntityActor, EntityArgs};
 use crate::codec::{Codec, DecodeError};
+use crate::directory::Idle;
 use crate::event_sourced::{EventSourced, Upcast};
 use crate::{Persistence, snapshots};
 
@@ -47,6 +48,13 @@ impl<S: EventSourced> EntityArgs<S> {
             idle: None,
             state: PhantomData,
         }
+    }
+
+    /// For one that is put to sleep when it is idle.
+    pub(crate) fn idling(persistence: &Persistence, key: String, idle: Idle) -> Self {
+        let mut args = Self::new(persistence, key);
+        args.idle = Some(idle);
+        args
     }
 
     pub(super) fn id(&self) -> EntityId {

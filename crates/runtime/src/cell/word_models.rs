@@ -104,9 +104,8 @@ fn push(cell: &Cell, kind: Kind) {
     alive(cell);
     let node = Box::into_raw(Box::new(Node { next: 0, kind }));
     // SAFETY: the node is ours until the push succeeds.
-    let pushed = cell
-        .word
-        .push(node as u64, None, |head| unsafe { (*node).next = head });
+    let link = |head| unsafe { (*node).next = head };
+    let pushed = cell.word.push(node as u64, None, link);
     match pushed {
         Pushed::Schedule => enqueue(cell),
         Pushed::Queued => {}

@@ -59,9 +59,9 @@ impl StartSlot {
         };
         let lock = self.lock();
         let before = self.0.load(Relaxed);
-        // SAFETY: under the lock a box is there for as long as its address is.
         let is_set = before == SUCCEEDED
-            || !before.is_null() && matches!(unsafe { &*before }, More::Failed(_));
+            // SAFETY: under the lock a box is there for as long as its address is.
+            || matches!(unsafe { before.as_ref() }, Some(More::Failed(_)));
         let known = (!is_set).then(|| self.replace(word)).flatten();
         drop(lock);
         if is_set && word != SUCCEEDED {

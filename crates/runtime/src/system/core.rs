@@ -226,17 +226,17 @@ impl Core {
         })
     }
 
-    fn tables(&self) -> Vec<NonNull<TypeTable>> {
+    /// The tables there are now: more may be made meanwhile.
+    fn tables(&self) -> Vec<&TypeTable> {
         let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
-        types.values().copied().collect()
+        // SAFETY: tables live as long as the core.
+        let tables = types.values().map(|table| unsafe { table.as_ref() });
+        tables.collect()
     }
 
     pub(crate) fn stats(&self) -> Vec<TypeStats> {
-        // SAFETY: tables live as long as the core.
-        self.tables()
-            .iter()
-            .map(|table| unsafe { table.as_ref() }.stats())
-            .collect()
+        let tables = self.tables();
+        tables.into_iter().map(TypeTable::stats).collect()
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -463,16 +463,14 @@ impl Core {
 
     /// Whether any cell's memory is still in use.
     pub(crate) fn has_cells(&self) -> bool {
-        // SAFETY: tables live as long as the core.
-        self.tables()
-            .iter()
-            .any(|table| unsafe { table.as_ref() }.cells() != 0)
+        self.tables().into_iter().any(|table| table.cells() != 0)
     }
 }
 
 impl Drop for Core {
     fn drop(&mut self) {
-        for table in self.tables() {
+        let types = self.types.get_mut();
+        for table in types.unwrap_or_else(PoisonError::into_inner).values() {
             // SAFETY: leaked from boxes in `table`, and no cell is left to use them.
             drop(unsafe { Box::from_raw(table.as_ptr()) });
         }
