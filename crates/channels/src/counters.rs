@@ -108,6 +108,8 @@ pub struct ChannelCounters {
     /// Pushes and replies of bytes that were not sent, because the client cannot take them or a
     /// name in them is longer than 255 bytes.
     pub binary_undeliverable: u64,
+    /// Connections refused because their token has too many.
+    pub connections_refused_token: u64,
     /// Events refused because of a rate.
     pub events_rate_limited: u64,
     /// Broadcasts that a channel intercepts and did not get because its mailbox was full.
@@ -161,6 +163,7 @@ impl ChannelCounters {
             ("poll_sessions_expired", self.poll_sessions_expired),
             ("poll_sessions_behind", self.poll_sessions_behind),
             ("binary_undeliverable", self.binary_undeliverable),
+            ("connections_refused_token", self.connections_refused_token),
             ("events_rate_limited", self.events_rate_limited),
             ("intercepts_missed", self.intercepts_missed),
             ("broadcasts", self.broadcasts),
