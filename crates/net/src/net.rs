@@ -23,7 +23,7 @@ use crate::inbox::{Inbox, NetFlusher, Note, ShardHandle};
 use crate::limits::Limits;
 use crate::listener;
 use crate::protocol::Protocol;
-use crate::shard::{self, Seed, ShardThread, Starting};
+use crate::shard::{Seed, ShardRuntime, ShardThread, Starting};
 use crate::tls::Tls;
 
 /// Where to listen, and with what.
@@ -154,15 +154,8 @@ where
         drained: Arc::clone(&drained),
         threads: Mutex::default(),
     };
-    let mut runtimes = Vec::with_capacity(count);
-    for index in 0..count {
-        let counters = Arc::new(Counters::default());
-        let inbox = Inbox::new(limits.inbox_commands_max, Arc::clone(&counters));
-        let inbox = Arc::new(inbox.map_err(|error| StartError::Shard(error.into()))?);
-        handle.shards.push(ShardHandle { index, inbox });
-        handle.counters.push(counters);
-        runtimes.push(shard::runtime().map_err(StartError::Shard)?);
-    }
+    let runtimes = (0..count).map(|_| handle.add_shard(&limits));
+    let runtimes: Vec<_> = runtimes.collect::<Result<_, _>>()?;
     // Dropped before the handle, which waits for the threads.
     let mut starting = Vec::with_capacity(count);
     // Only now, since whatever wakes a shard has to be in every file table.
@@ -211,6 +204,17 @@ pub struct NetHandle<C> {
 }
 
 impl<C> NetHandle<C> {
+    /// Makes what another shard is reached by, and the runtime it is going to have.
+    fn add_shard(&mut self, limits: &Limits) -> Result<ShardRuntime, StartError> {
+        let counters = Arc::new(Counters::default());
+        let inbox = Inbox::new(limits.inbox_commands_max, Arc::clone(&counters));
+        let inbox = Arc::new(inbox.map_err(|error| StartError::Shard(error.into()))?);
+        let index = self.shards.len();
+        self.shards.push(ShardHandle { index, inbox });
+        self.counters.push(counters);
+        ShardRuntime::new().map_err(StartError::Shard)
+    }
+
     /// The address listened on, with the real port.
     pub fn address(&self) -> SocketAddr {
         self.address

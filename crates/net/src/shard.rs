@@ -37,7 +37,7 @@ use crate::tls::Tls;
 pub(crate) use allowance::Allowance;
 use clock::Clock;
 use drain::Draining;
-pub(crate) use thread::{ShardThread, Starting, runtime};
+pub(crate) use thread::{ShardRuntime, ShardThread, Starting};
 
 /// Bytes of one read at most, and so of one connection's turn in a pass.
 const READ_BYTES_MAX: usize = 64 << 10;

@@ -17,9 +17,27 @@ use crate::listener;
 use crate::net::StartError;
 use crate::protocol::Protocol;
 
-/// The tokio runtime of a shard.
-pub(crate) fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+/// The tokio runtime of a shard. May be dropped anywhere, in async code too.
+#[derive(Debug)]
+pub(crate) struct ShardRuntime(Option<Runtime>);
+
+impl ShardRuntime {
+    pub(crate) fn new() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    fn get(&self) -> &Runtime {
+        self.0.as_ref().expect("only a drop takes it")
+    }
+}
+
+impl Drop for ShardRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// A running shard. Its runtime belongs to whoever made it, since the descriptors that wake it are
@@ -27,7 +45,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 #[derive(Debug)]
 pub(crate) struct ShardThread {
     thread: JoinHandle<()>,
-    runtime: Arc<Runtime>,
+    runtime: Arc<ShardRuntime>,
 }
 
 impl ShardThread {
@@ -37,8 +55,6 @@ impl ShardThread {
             tracing::error!("a shard thread panicked");
             // Its tasks may hold descriptors whose numbers mean other files on this thread.
             std::mem::forget(self.runtime);
-        } else if let Some(runtime) = Arc::into_inner(self.runtime) {
-            runtime.shutdown_background();
         }
     }
 }
@@ -75,7 +91,10 @@ struct Opened {
 
 impl<P: Protocol> Seed<P> {
     /// Starts the thread, which reports when it is bound to the address.
-    pub(crate) fn spawn(self, runtime: Runtime) -> Result<(Starting, ShardThread), StartError> {
+    pub(crate) fn spawn(
+        self,
+        runtime: ShardRuntime,
+    ) -> Result<(Starting, ShardThread), StartError> {
         let (report, reported) = sync_channel(2);
         let (go, may_go) = sync_channel(1);
         let runtime = Arc::new(runtime);
@@ -83,7 +102,7 @@ impl<P: Protocol> Seed<P> {
         let name = format!("vaxel-shard-{}", self.handle.index);
         let spawned = std::thread::Builder::new().name(name).spawn(move || {
             let opened = {
-                let _inside = own.enter();
+                let _inside = own.get().enter();
                 self.start(&report, &may_go)
             };
             match opened {
@@ -93,7 +112,8 @@ impl<P: Protocol> Seed<P> {
                     epoll,
                 })) => {
                     let protocol = Arc::clone(&self.protocol);
-                    own.block_on(Shard::new(self, poll, listener).run(&*protocol, epoll));
+                    own.get()
+                        .block_on(Shard::new(self, poll, listener).run(&*protocol, epoll));
                 }
                 Ok(None) => {}
                 // The starter waits for it.
