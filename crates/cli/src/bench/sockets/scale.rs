@@ -42,7 +42,7 @@ pub(crate) fn run(args: &ScaleArgs) -> anyhow::Result<()> {
     let mut report = Report::stdout("scale", args.json);
     let cores = Cores::choose(&mut report)?;
     let mut page = Page::default();
-    for &total in &args.joined {
+    for &total in args.joined.iter().filter(|&&total| total > 0) {
         joined(args, total, &cores, &mut report, &mut page)?;
     }
     if args.connected > 0 {
@@ -55,12 +55,12 @@ pub(crate) fn run(args: &ScaleArgs) -> anyhow::Result<()> {
 }
 
 /// The server has the first core and the clients the next, where there are two.
-struct Cores {
-    server: Vec<usize>,
+pub(super) struct Cores {
+    pub(super) server: Vec<usize>,
 }
 
 impl Cores {
-    fn choose(report: &mut Report) -> anyhow::Result<Self> {
+    pub(super) fn choose(report: &mut Report) -> anyhow::Result<Self> {
         let allowed = process::allowed_cores()?;
         if let [server, clients, ..] = allowed[..] {
             process::pin_this_thread(&[clients])?;

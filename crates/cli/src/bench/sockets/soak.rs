@@ -13,6 +13,7 @@
 
 mod bad;
 mod bomb;
+mod each;
 
 use std::{
     sync::{
@@ -28,7 +29,7 @@ use clap::Args;
 use self::bad::{Mischief, Seen};
 use super::{
     fleet::Crew,
-    scale::crash_workers,
+    scale::{Cores, crash_workers},
     script::{Conversation, Script},
     session::{Plan, Session},
     suite::p99_millis,
@@ -73,6 +74,11 @@ pub(crate) struct SoakArgs {
     #[arg(long, value_name = "N", default_value_t = 2)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: u16,
+    /// Instead: the p99 of the good clients beside each kind of bad client and without it, in so
+    /// many pairs. Nobody else's p99 may move by more than half.
+    #[arg(long, value_name = "PAIRS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=99))]
+    each: Option<u32>,
     /// Print one JSON object a line.
     #[arg(long)]
     json: bool,
@@ -85,7 +91,8 @@ pub(crate) fn run(args: &SoakArgs) -> anyhow::Result<()> {
     let mut report = Report::stdout("soak", args.json);
     let shards = args.shards.to_string();
     let words = ["demo", "--compress", "--workers", "2", "--shards", &shards];
-    let server = Server::start(&words.map(str::to_owned), &[])?;
+    let cores = Cores::choose(&mut report)?;
+    let server = Server::start(&words.map(str::to_owned), &cores.server)?;
     let target = Target::parse(&format!("ws://{}/socket", server.address()))?;
     let script = Script::phoenix(&conversation())?;
     let mut session = Session::new(plan(args), target, &script, Some(server.process()?))?;
@@ -101,6 +108,11 @@ pub(crate) fn run(args: &SoakArgs) -> anyhow::Result<()> {
         rounds: 0,
         restarts: 0,
     };
+    if let Some(pairs) = args.each {
+        soak.each(pairs, &mut report)?;
+        soak.print_faults(&mut report)?;
+        return report.finish();
+    }
     soak.torment(total / 6)?;
     let before = soak.memory()?;
     let seen = soak.torment(total)?;
@@ -192,6 +204,14 @@ impl Soak<'_> {
         Ok(memory.map_or(0, |memory| memory.user_bytes))
     }
 
+    /// What the good clients have noticed.
+    fn print_faults(&self, report: &mut Report) -> anyhow::Result<()> {
+        for fault in self.session.faults.in_words() {
+            report.failure(fault)?;
+        }
+        Ok(())
+    }
+
     fn print(
         &self,
         seen: &[(Mischief, Seen)],
@@ -203,15 +223,9 @@ impl Soak<'_> {
             Figure::new(case, "vaxel", unit, better).value(value)
         };
         for (kind, seen) in seen {
-            let name = format!("{kind:?}").to_lowercase();
-            report.figure(&figure(&name, "acts", Better::Higher, seen.acts as f64))?;
-            if seen.acts == 0 {
-                report.failure(format!("{name} did nothing"))?;
-            }
-            if let Some(complaint) = &seen.complaint {
-                let count = seen.complaints;
-                report.failure(format!("{name}: {count} times, the first: {complaint}"))?;
-            }
+            let acts = figure(kind.name(), "acts", Better::Higher, seen.acts as f64);
+            report.figure(&acts)?;
+            kind.judge(seen, report)?;
         }
         let (low, high) = (Better::Lower, Better::Higher);
         report.figure(&figure("rounds", "rounds", high, self.rounds as f64))?;
@@ -223,9 +237,7 @@ impl Soak<'_> {
         report.figure(&figure("memory-before", "B", low, before as f64))?;
         report.figure(&figure("memory-after", "B", low, after as f64))?;
         report.figure(&figure("memory-ratio", "x", low, ratio))?;
-        for fault in self.session.faults.in_words() {
-            report.failure(fault)?;
-        }
+        self.print_faults(report)?;
         if ratio > GROWTH_MAX {
             report.failure(format!(
                 "memory grew from {before} to {after} bytes, by more than {:.0} %",

@@ -24,7 +24,7 @@ use crate::bench::{
 /// have file tables of their own.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ScaleArgs {
-    /// How many clients join, one number after the other.
+    /// How many clients join, one number after the other; 0 for none.
     #[arg(long, value_name = "N", value_delimiter = ',')]
     #[arg(default_value = "1000,10000,100000,1000000")]
     pub(super) joined: Vec<usize>,
@@ -54,7 +54,8 @@ pub(crate) struct ScaleArgs {
     #[arg(long, value_name = "N", default_value_t = 512)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=65_536))]
     in_flight: u32,
-    /// Write the tables and the plot to this file and its neighbour.
+    /// Write the tables and the plot to this file and its neighbour. A run in which nobody joins
+    /// is added to the file that is there.
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
     /// Print one JSON object a line.
@@ -67,8 +68,8 @@ impl ScaleArgs {
     /// When there is nobody to connect.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         ensure!(
-            self.joined.iter().all(|&total| total > 0),
-            "--joined must be above 0"
+            self.connected > 0 || self.joined.iter().any(|&total| total > 0),
+            "--joined and --connected are both 0"
         );
         ensure!(self.first > 0, "--first must be above 0");
         Ok(())
@@ -88,9 +89,9 @@ impl ScaleArgs {
 
     /// How the phases run. Very many clients take longer to be reached once.
     pub(super) fn plan(&self, layout: &Layout) -> Plan {
-        const REACHED_PER_SECOND: usize = 40_000;
+        const REACHED_PER_SECOND: usize = 100_000;
         let once = Duration::from_secs((layout.total / REACHED_PER_SECOND) as u64);
-        let patience = Duration::from_secs(30) + once * 4;
+        let patience = Duration::from_secs(30) + once * 8;
         Plan {
             crew: Crew {
                 connections: layout.total,

@@ -68,10 +68,12 @@ impl Page {
 
     fn detail(&mut self, title: &str, layout: &Layout, values: &Values) {
         let mut text = format!(
-            "## {title}\n\n{} shards, {}.\n\n| what | value | unit | p50 | p99 | p99.9 | max |\n\
+            "## {title}\n\n{} shards, {}.\n\n{}\n\n\
+             | what | value | unit | p50 | p99 | p99.9 | max |\n\
              |---|---|---|---|---|---|---|\n",
             layout.shards,
-            layout.tables_in_words()
+            layout.tables_in_words(),
+            printed_by()
         );
         for value in &values.0 {
             let tail = value.quantiles.map_or("| | | |".to_owned(), |q| {
@@ -85,25 +87,31 @@ impl Page {
         self.details.push_str(&text);
     }
 
-    /// Writes the page, and the plot beside it.
+    /// Writes the page, and the plot beside it; or adds to it where there is nothing to compare.
     pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let image = path.parent().unwrap_or(Path::new("")).join(PLOT);
-        if let Some(folder) = image.parent() {
-            fs::create_dir_all(folder)?;
+        let failed = |path: &Path| format!("cannot write {}", path.display());
+        let mut text = fs::read_to_string(path).unwrap_or_default();
+        if !self.costs.is_empty() {
+            let image = path.parent().unwrap_or(Path::new("")).join(PLOT);
+            if let Some(folder) = image.parent() {
+                fs::create_dir_all(folder).with_context(|| failed(folder))?;
+            }
+            fs::write(&image, plot::draw(&self.costs)).with_context(|| failed(&image))?;
+            text = self.head();
         }
-        fs::write(&image, plot::draw(&self.costs))
-            .with_context(|| format!("cannot write {}", image.display()))?;
-        fs::write(path, self.text()).with_context(|| format!("cannot write {}", path.display()))
+        text.push_str(&self.details());
+        fs::write(path, text).with_context(|| failed(path))
     }
 
-    fn text(&self) -> String {
-        let words = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    /// Up to the plot.
+    fn head(&self) -> String {
         let mut text = format!(
-            "# A million connections\n\n{}\n\n<!-- printed by: vaxel {words} -->\n\n\
+            "# A million connections\n\n{}\n\n{}\n\n\
              | joined | shards | pairs | user B, connected | user B, joined | kernel B, both ends \
              | loop, µs a delivery | Vaxel | ratio | loop, µs a request | Vaxel | ratio |\n\
              |---|---|---|---|---|---|---|---|---|---|---|---|\n",
-            include_str!("intro.md").trim()
+            include_str!("intro.md").trim(),
+            printed_by(),
         );
         for row in &self.costs {
             let mut cells = vec![
@@ -117,15 +125,22 @@ impl Page {
             }
             _ = writeln!(text, "| {} |", cells.join(" | "));
         }
-        let machine = machine_in_words();
         _ = write!(
             text,
-            "\n![What a message costs, in the loop's cost, by the number of joined clients]({PLOT})\
-             \n\n{}{machine}\n",
-            self.details
+            "\n![What a message costs, in the loop's cost, by the number of clients]({PLOT})\n"
         );
         text
     }
+
+    fn details(&self) -> String {
+        format!("\n{}{}\n", self.details, machine_in_words())
+    }
+}
+
+/// The comment that says where the figures come from.
+fn printed_by() -> String {
+    let words = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    format!("<!-- printed by: vaxel {words} -->")
 }
 
 /// A number of connections with its thousands apart.
@@ -164,7 +179,7 @@ mod tests {
             }],
             details: String::new(),
         };
-        let text = page.text();
+        let text = page.head();
         let row = "| 1,000 | 1 | 3 | 200.0 | 400.0 | 8\u{2009}300 | 5.000 | 5.500 | 1.100 |";
         assert!(text.contains(row), "{text}");
         assert!(text.contains("<!-- printed by: vaxel"), "{text}");

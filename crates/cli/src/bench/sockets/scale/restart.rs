@@ -29,32 +29,19 @@ pub(in crate::bench::sockets) fn crash_workers(
     let mut visitor = Visitor::connect(server, PATIENCE).context("cannot visit the demo")?;
     visitor.join(WATCH)?;
     visitor.join(CRASH)?;
+    let mut tree = visitor.until(WATCH, "tree")?;
     for turn in 0..count {
         let worker = WORKERS[turn % WORKERS.len()];
-        let before = restarts(&mut visitor, worker, |_| true)?;
+        let before = restarts_in(&tree, worker).context("the demo has another tree")?;
         visitor.say(CRASH, "crash", "2", &json!({ "id": worker }))?;
-        restarts(&mut visitor, worker, |restarts| restarts > before)?;
-    }
-    Ok(count)
-}
-
-/// Waits for a tree in which the restarts of `worker` are as wanted.
-fn restarts(
-    visitor: &mut Visitor,
-    worker: &str,
-    is_wanted: impl Fn(u64) -> bool,
-) -> anyhow::Result<u64> {
-    let began = Instant::now();
-    loop {
-        interrupt::check()?;
-        ensure!(began.elapsed() < PATIENCE, "{worker} was not restarted");
-        let tree = visitor.until(WATCH, "tree")?;
-        let restarts = restarts_in(&tree, worker);
-        let restarts = restarts.with_context(|| format!("the demo has no {worker}"))?;
-        if is_wanted(restarts) {
-            return Ok(restarts);
+        let began = Instant::now();
+        while restarts_in(&tree, worker) <= Some(before) {
+            interrupt::check()?;
+            ensure!(began.elapsed() < PATIENCE, "{worker} was not restarted");
+            tree = visitor.until(WATCH, "tree")?;
         }
     }
+    Ok(count)
 }
 
 /// How often the worker has been restarted, wherever in the tree it is.

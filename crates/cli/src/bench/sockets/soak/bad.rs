@@ -14,6 +14,7 @@ use serde_json::json;
 use vaxel_websocket::Opcode;
 
 use super::bomb::bomb;
+use crate::bench::report::Report;
 use crate::bench::sockets::visitor::{Visitor, dial, drain, request};
 
 /// How long a bad client waits for what the server has to do.
@@ -73,6 +74,33 @@ impl Mischief {
         Self::Bomb,
         Self::PortScan,
     ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Churn => "churn",
+            Self::Crash => "crash",
+            Self::Slowloris => "slowloris",
+            Self::HalfOpen => "half-open",
+            Self::SlowReader => "slow-reader",
+            Self::Flood => "flood",
+            Self::Malformed => "malformed",
+            Self::Bomb => "bomb",
+            Self::PortScan => "port-scan",
+        }
+    }
+
+    /// Reports what must not be: that nothing was done, or that the server did not behave.
+    pub(super) fn judge(self, seen: &Seen, report: &mut Report) -> anyhow::Result<()> {
+        let name = self.name();
+        if seen.acts == 0 {
+            report.failure(format!("{name} did nothing"))?;
+        }
+        if let Some(complaint) = &seen.complaint {
+            let count = seen.complaints;
+            report.failure(format!("{name}: {count} times, the first: {complaint}"))?;
+        }
+        Ok(())
+    }
 
     /// Acts again and again until told to stop.
     pub(super) fn commit(self, server: SocketAddr, stop: &AtomicBool) -> Seen {
