@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { Browser } from "./browser.mjs";
 import { accessibility } from "./checks/accessibility.mjs";
 import { appearance } from "./checks/appearance.mjs";
+import { book } from "./checks/book.mjs";
 import { chat } from "./checks/chat.mjs";
 import { dashboard } from "./checks/dashboard.mjs";
 import { outage } from "./checks/outage.mjs";
@@ -60,8 +61,8 @@ async function run(check, browser) {
   }
 }
 
-const checks = [...dashboard, ...chat, ...supervision, ...accessibility, ...appearance, ...outage]
-  .filter(({ name }) => name.includes(process.env.ONLY ?? ""));
+const checks = [...dashboard, ...chat, ...book, ...supervision, ...accessibility, ...appearance,
+  ...outage].filter(({ name }) => name.includes(process.env.ONLY ?? ""));
 let passed = 0;
 let skipped = 0;
 let browser;

@@ -2,46 +2,22 @@
 // WebSocket is meant, over long poll too.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { LongPoll, Socket } from "phoenix";
+import { test } from "node:test";
+import { LongPoll } from "phoenix";
 import WebSocket from "ws";
 
-import { Proxy } from "./support/proxy.mjs";
-import { serve } from "./support/server.mjs";
+import { stage as npmStage } from "./support/npm.mjs";
 import { Inbox, PATIENCE_MS, within } from "./support/wait.mjs";
 
 const QUICK_MS = 50;
 
-let server;
-let proxy;
-let sockets;
-before(async () => {
-  server = await serve();
-});
-after(() => server?.stop());
-beforeEach(async () => {
-  proxy = await Proxy.to(server.mount());
-  sockets = [];
-});
-afterEach(async () => {
-  for (const socket of sockets) socket.disconnect();
-  await proxy.stop();
-});
+const stage = npmStage(QUICK_MS);
 
 /** A client that is quick to reconnect; `frames` holds what it received of the topic. */
 function client(mount, options = {}) {
-  // Without a transport the package takes long polling in silence, which is not what is tested.
-  const socket = new Socket(mount, {
-    transport: WebSocket,
-    reconnectAfterMs: () => QUICK_MS,
-    rejoinAfterMs: () => QUICK_MS,
-    timeout: PATIENCE_MS,
-    ...options,
-  });
+  const socket = stage.connect(mount, options);
   const frames = new Inbox();
   socket.onMessage((message) => frames.push(message));
-  sockets.push(socket);
-  socket.connect();
   return { socket, frames };
 }
 
@@ -74,10 +50,10 @@ async function frame(frames, event) {
 
 for (const code of [1000, 1001, 1012]) {
   test(`row 66: the client comes back and rejoins after a close with ${code}`, async () => {
-    const { socket } = client(proxy.mount);
+    const { socket } = client(stage.proxy.mount);
     const { channel, joins } = join(socket, "room:66");
     const first = await joins.next("the first join");
-    proxy.closeClients(code);
+    stage.proxy.closeClients(code);
     const second = await joins.next(`a join after ${code}`);
     assert.notEqual(second, first);
     assert.deepEqual(await push(channel, "echo", { code }), ["ok", { code }]);
@@ -85,7 +61,7 @@ for (const code of [1000, 1001, 1012]) {
 }
 
 test("row 66: the client comes back after the server's own close of an idle socket", async () => {
-  const { socket } = client(server.mount("/fast"));
+  const { socket } = client(stage.server.mount("/fast"));
   const closes = new Inbox();
   socket.onClose((event) => closes.push(event.code));
   const { joins } = join(socket, "room:66");
@@ -95,27 +71,27 @@ test("row 66: the client comes back after the server's own close of an idle sock
 });
 
 test("row 67: a client whose heartbeat is not answered closes and comes back", async () => {
-  proxy.swallowsHeartbeats = true;
-  const { socket } = client(proxy.mount, { heartbeatIntervalMs: 400 });
+  stage.proxy.swallowsHeartbeats = true;
+  const { socket } = client(stage.proxy.mount, { heartbeatIntervalMs: 400 });
   const { channel, joins } = join(socket, "room:67");
   const first = await joins.next("the first join");
-  const close = await proxy.closes.next("the client to give up");
+  const close = await stage.proxy.closes.next("the client to give up");
   assert.deepEqual(close, { code: 1000, reason: "heartbeat timeout" });
-  proxy.swallowsHeartbeats = false;
+  stage.proxy.swallowsHeartbeats = false;
   assert.notEqual(await joins.next("a join after the time-out"), first);
   assert.deepEqual(await push(channel, "echo", { n: 1 }), ["ok", { n: 1 }]);
 });
 
 test("row 67: a client whose heartbeat is answered stays", async () => {
-  const { socket, frames } = client(proxy.mount, { heartbeatIntervalMs: QUICK_MS });
+  const { socket, frames } = client(stage.proxy.mount, { heartbeatIntervalMs: QUICK_MS });
   const { joins } = join(socket, "room:67");
   await joins.next("the join");
   for (let n = 0; n < 5; n += 1) {
     const message = await frame(frames, "phx_reply");
     assert.equal(message.payload.status, "ok");
   }
-  assert.equal(proxy.clients.size, 1);
-  assert.deepEqual(proxy.closes.rest, []);
+  assert.equal(stage.proxy.clients.size, 1);
+  assert.deepEqual(stage.proxy.closes.rest, []);
 });
 
 for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongPoll]]) {
@@ -125,7 +101,7 @@ for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongP
       tries.push(attempt);
       return QUICK_MS;
     };
-    const { socket, frames } = client(server.mount(), { transport, rejoinAfterMs });
+    const { socket, frames } = client(stage.server.mount(), { transport, rejoinAfterMs });
     const { channel, joins } = join(socket, "room:68");
     const errors = new Inbox();
     channel.onError((reason) => errors.push(reason));
@@ -141,7 +117,7 @@ for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongP
   });
 
   test(`a crash of one client's channel is nothing to another client, over ${name}`, async () => {
-    const [a, b] = [client(server.mount(), { transport }), client(server.mount(), { transport })];
+    const [a, b] = [0, 1].map(() => client(stage.server.mount(), { transport }));
     const [left, right] = [join(a.socket, "room:two"), join(b.socket, "room:two")];
     await left.joins.next("the join of a");
     const joinRef = await right.joins.next("the join of b");
@@ -159,7 +135,7 @@ for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongP
   });
 
   test(`pushes made before the join is answered are answered in order, over ${name}`, async () => {
-    const { socket } = client(server.mount(), { transport });
+    const { socket } = client(stage.server.mount(), { transport });
     const channel = socket.channel("room:early");
     const order = [];
     const answers = [0, 1, 2, 3].map((n) => new Promise((resolve) => {
@@ -174,7 +150,7 @@ for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongP
   });
 
   test(`a second channel object of a topic replaces the first, over ${name}`, async () => {
-    const { socket } = client(server.mount(), { transport });
+    const { socket } = client(stage.server.mount(), { transport });
     const first = join(socket, "room:twice");
     await first.joins.next("the first join");
     const second = join(socket, "room:twice");
@@ -184,7 +160,7 @@ for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongP
   });
 
   test(`a refused join says why, and leaving ends the trying, over ${name}`, async () => {
-    const { socket } = client(server.mount(), { transport });
+    const { socket } = client(stage.server.mount(), { transport });
     const channel = socket.channel("deny:1");
     const refused = new Promise((resolve) => channel.join().receive("error", resolve));
     const reason = await within(PATIENCE_MS, "the refusal", refused);
@@ -194,7 +170,7 @@ for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongP
   });
 
   test(`leaving is answered and the channel is closed for good, over ${name}`, async () => {
-    const { socket } = client(server.mount(), { transport });
+    const { socket } = client(stage.server.mount(), { transport });
     const { channel, joins } = join(socket, "room:leave");
     await joins.next("the join");
     const left = new Promise((resolve) => channel.leave().receive("ok", resolve));
@@ -203,7 +179,7 @@ for (const [name, transport] of [["a WebSocket", WebSocket], ["long poll", LongP
   });
 
   test(`a channel that the server stops is closed and not joined again, over ${name}`, async () => {
-    const { socket } = client(server.mount(), { transport });
+    const { socket } = client(stage.server.mount(), { transport });
     const { channel, joins } = join(socket, "room:stop");
     await joins.next("the join");
     const closed = new Promise((resolve) => channel.onClose(resolve));

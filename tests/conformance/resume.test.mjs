@@ -2,37 +2,23 @@
 // guide, over both transports, and our own by itself.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { LongPoll, Socket } from "phoenix";
+import { test } from "node:test";
+import { LongPoll } from "phoenix";
 import WebSocket from "ws";
 
 import { Socket as OwnSocket } from "../../js/vaxel.js";
+import { stage as npmStage } from "./support/npm.mjs";
 import { Proxy } from "./support/proxy.mjs";
 import { Raw } from "./support/raw.mjs";
-import { serve } from "./support/server.mjs";
-import { Inbox, PATIENCE_MS } from "./support/wait.mjs";
+import { Inbox } from "./support/wait.mjs";
 
 const QUICK_MS = 10;
 
-let server;
-let proxy;
-let sockets;
-before(async () => {
-  server = await serve();
-});
-after(() => server?.stop());
-beforeEach(async () => {
-  proxy = await Proxy.to(server.mount());
-  sockets = [];
-});
-afterEach(async () => {
-  for (const socket of sockets) socket.disconnect();
-  await proxy.stop();
-});
+const stage = npmStage(QUICK_MS);
 
 /** Broadcasts some numbers on a topic. */
 async function say(topic, ...numbers) {
-  const raw = await Raw.open(server.mount());
+  const raw = await Raw.open(stage.server.mount());
   raw.send("1", "1", topic, "phx_join", {});
   await raw.next("the reply");
   for (const n of numbers) raw.send("1", null, topic, "say", { n });
@@ -43,15 +29,7 @@ async function say(topic, ...numbers) {
 
 /** The npm client by the recipe; `heard` has the numbers and how every join went. */
 function phoenix(mount, topic, options = {}) {
-  const socket = new Socket(mount, {
-    transport: WebSocket,
-    timeout: PATIENCE_MS,
-    reconnectAfterMs: () => QUICK_MS,
-    rejoinAfterMs: () => QUICK_MS,
-    ...options,
-  });
-  socket.connect();
-  sockets.push(socket);
+  const socket = stage.connect(mount, options);
   const heard = new Inbox();
   let position;
   const channel = socket.channel(topic, () => ({ vx_resume: position }));
@@ -75,8 +53,7 @@ function own(mount, topic) {
     reconnectAfter: () => QUICK_MS,
     rejoinAfter: () => QUICK_MS,
   });
-  socket.connect();
-  sockets.push(socket);
+  stage.adopt(socket);
   const heard = new Inbox();
   const channel = socket.channel(topic);
   channel.onResume(({ status, missed }) => heard.push(`${status} ${missed}`));
@@ -92,17 +69,17 @@ async function expect(heard, ...expected) {
 /** Takes the connection away, and holds new ones back until `meanwhile` is over. */
 async function away(meanwhile) {
   const nowhere = await Proxy.to("ws://127.0.0.1:1");
-  proxy.redirect(nowhere.mount);
-  proxy.closeClients(1012);
+  stage.proxy.redirect(nowhere.mount);
+  stage.proxy.closeClients(1012);
   await meanwhile();
-  proxy.redirect(server.mount());
+  stage.proxy.redirect(stage.server.mount());
   await nowhere.stop();
 }
 
 for (const [name, make] of [["the npm client", phoenix], ["our client", own]]) {
   test(`resume: ${name} gets what it missed, once and in order`, async () => {
     const topic = `kept:${name}`;
-    const { heard } = make(proxy.mount, topic);
+    const { heard } = make(stage.proxy.mount, topic);
     await expect(heard, "new 0");
     await say(topic, 1, 2);
     await expect(heard, 1, 2, "end");
@@ -116,7 +93,7 @@ for (const [name, make] of [["the npm client", phoenix], ["our client", own]]) {
 
   test(`resume: ${name} is told of a gap that is too large`, async () => {
     const topic = `kept:gap ${name}`;
-    const { heard } = make(proxy.mount, topic);
+    const { heard } = make(stage.proxy.mount, topic);
     await expect(heard, "new 0");
     await away(() => say(topic, 1, 2, 3, 4, 5, 6, 7, 8));
     await expect(heard, "gap 0");
@@ -126,7 +103,7 @@ for (const [name, make] of [["the npm client", phoenix], ["our client", own]]) {
 }
 
 test("resume: a sender does not get what it sent to the others", async () => {
-  const { channel, heard } = phoenix(proxy.mount, "kept:from");
+  const { channel, heard } = phoenix(stage.proxy.mount, "kept:from");
   await expect(heard, "new 0");
   const sent = new Promise((resolve) => {
     channel.push("say to others", { n: "own" }).receive("ok", resolve);
@@ -137,13 +114,13 @@ test("resume: a sender does not get what it sent to the others", async () => {
 });
 
 test("resume: over long poll, after a session that is gone", async () => {
-  const mount = server.mount("/hook");
+  const mount = stage.server.mount("/hook");
   const options = { transport: LongPoll, params: { id: "polls:resume" } };
   const { heard } = phoenix(mount, "kept:poll", options);
   await expect(heard, "new 0");
   await say("kept:poll", 1);
   await expect(heard, 1, "end");
-  const raw = await Raw.open(server.mount());
+  const raw = await Raw.open(stage.server.mount());
   await raw.join("room:1");
   raw.send("1", null, "room:1", "disconnect", "polls:resume");
   await expect(heard, "resumed 0");
@@ -153,9 +130,7 @@ test("resume: over long poll, after a session that is gone", async () => {
 });
 
 test("resume: a client that knows nothing of it sees broadcasts as ever", async () => {
-  const socket = new Socket(server.mount(), { transport: WebSocket, timeout: PATIENCE_MS });
-  socket.connect();
-  sockets.push(socket);
+  const socket = stage.connect(stage.server.mount());
   const heard = new Inbox();
   const channel = socket.channel("kept:plain");
   channel.on("said", ({ n }) => heard.push(n));

@@ -72,6 +72,11 @@ pub trait Channel: Sized + Send + 'static {
 
     /// Broadcasts on the topic that go through [`handle_out`](Self::handle_out) instead of
     /// straight to the client. Each costs a message to every channel of the topic, so few should.
+    /// On topics that [keep their broadcasts](Self::RESUME) all of them take this way, to keep
+    /// their order, and what a client missed does so when it comes back.
+    ///
+    /// A channel whose mailbox is full misses one (counter `channels.intercepts_missed`); where
+    /// broadcasts are kept it is killed, so that its client comes back for what is missing.
     const INTERCEPT: &'static [&'static str] = &[];
 
     /// How much of what is broadcast the topics of this channel keep, for clients that come back:
@@ -112,7 +117,8 @@ pub trait Channel: Sized + Send + 'static {
     }
 
     /// Decides what the client gets of a broadcast that is [intercepted](Self::INTERCEPT): as it
-    /// is unless implemented; changed, by [`push`](ChannelContext::push); or nothing.
+    /// is unless implemented; changed, by [`push`](ChannelContext::push); or nothing. What is
+    /// pushed here carries the broadcast's offset, where it has one.
     fn handle_out(
         &mut self,
         broadcast: Broadcast,

@@ -25,6 +25,11 @@ pub(crate) struct ShardCounters {
     pub(crate) poll_sessions_refused: Counter,
     pub(crate) poll_sessions_expired: Counter,
     pub(crate) poll_sessions_behind: Counter,
+    pub(crate) poll_frames_dropped: Counter,
+    pub(crate) poll_frames_conflated: Counter,
+    pub(crate) poll_messages_ignored: Counter,
+    pub(crate) poll_requests_late: Counter,
+    pub(crate) poll_bodies_too_large: Counter,
 }
 
 impl ShardCounters {
@@ -105,6 +110,16 @@ pub struct ChannelCounters {
     pub poll_sessions_expired: u64,
     /// Long-poll sessions that ended because more waited for their client than may.
     pub poll_sessions_behind: u64,
+    /// Broadcasts that were dropped for slow clients of long poll.
+    pub poll_frames_dropped: u64,
+    /// Broadcasts that made way for newer ones of their kind, for slow clients of long poll.
+    pub poll_frames_conflated: u64,
+    /// Messages that were ignored because their long-poll request had too many.
+    pub poll_messages_ignored: u64,
+    /// Long-poll requests answered 408, since channels did not take their messages in time.
+    pub poll_requests_late: u64,
+    /// Long-poll requests answered 413, since their bodies were too large.
+    pub poll_bodies_too_large: u64,
     /// Pushes and replies of bytes that were not sent, because the client cannot take them or a
     /// name in them is longer than 255 bytes.
     pub binary_undeliverable: u64,
@@ -118,6 +133,17 @@ pub struct ChannelCounters {
     pub broadcasts: u64,
     /// Broadcasts an actor did not get because its mailbox was full.
     pub broadcasts_missed: u64,
+    /// Broadcasts that are kept no longer for those who come back, because there were too many,
+    /// too large or too old.
+    pub broadcasts_forgotten: u64,
+    /// Topics that keep a history now.
+    pub histories_open: u64,
+    /// Times a topic was to keep a history and there were too many that do.
+    pub histories_refused: u64,
+    /// Clients that came back and got what they had missed.
+    pub resumes: u64,
+    /// Clients that came back and were told of a gap.
+    pub resume_gaps: u64,
 }
 
 impl ChannelCounters {
@@ -140,6 +166,11 @@ impl ChannelCounters {
         self.poll_sessions_refused += shard.poll_sessions_refused.load();
         self.poll_sessions_expired += shard.poll_sessions_expired.load();
         self.poll_sessions_behind += shard.poll_sessions_behind.load();
+        self.poll_frames_dropped += shard.poll_frames_dropped.load();
+        self.poll_frames_conflated += shard.poll_frames_conflated.load();
+        self.poll_messages_ignored += shard.poll_messages_ignored.load();
+        self.poll_requests_late += shard.poll_requests_late.load();
+        self.poll_bodies_too_large += shard.poll_bodies_too_large.load();
     }
 
     /// The figures by name.
@@ -162,12 +193,22 @@ impl ChannelCounters {
             ("poll_sessions_refused", self.poll_sessions_refused),
             ("poll_sessions_expired", self.poll_sessions_expired),
             ("poll_sessions_behind", self.poll_sessions_behind),
+            ("poll_frames_dropped", self.poll_frames_dropped),
+            ("poll_frames_conflated", self.poll_frames_conflated),
+            ("poll_messages_ignored", self.poll_messages_ignored),
+            ("poll_requests_late", self.poll_requests_late),
+            ("poll_bodies_too_large", self.poll_bodies_too_large),
             ("binary_undeliverable", self.binary_undeliverable),
             ("connections_refused_token", self.connections_refused_token),
             ("events_rate_limited", self.events_rate_limited),
             ("intercepts_missed", self.intercepts_missed),
             ("broadcasts", self.broadcasts),
             ("broadcasts_missed", self.broadcasts_missed),
+            ("broadcasts_forgotten", self.broadcasts_forgotten),
+            ("histories_open", self.histories_open),
+            ("histories_refused", self.histories_refused),
+            ("resumes", self.resumes),
+            ("resume_gaps", self.resume_gaps),
         ]
         .into_iter()
     }

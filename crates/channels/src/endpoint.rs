@@ -188,6 +188,11 @@ impl Endpoint {
         sum.connections_refused_token = refused.load(Ordering::Relaxed);
         sum.broadcasts = pubsub.broadcasts;
         sum.broadcasts_missed = pubsub.broadcasts_missed;
+        sum.broadcasts_forgotten = pubsub.broadcasts_forgotten;
+        sum.histories_open = pubsub.histories_open;
+        sum.histories_refused = pubsub.histories_refused;
+        sum.resumes = pubsub.resumes;
+        sum.resume_gaps = pubsub.resume_gaps;
         sum
     }
 
@@ -233,6 +238,11 @@ impl Endpoint {
             // An endpoint has one protocol, which sets it when it is made.
             _ = self.shared.shards.slow.set(SlowTopics::new(topics));
         }
+    }
+
+    /// What happens with a broadcast for a slow client.
+    pub(crate) fn slow_policy(&self, broadcast: &Broadcast) -> OutboxPolicy {
+        self.shared.shards.slow_policy(broadcast)
     }
 
     pub(crate) fn channel_starts(&self) {
@@ -297,14 +307,19 @@ impl Message for Probed {
     type Reply = ();
 }
 
+impl Shards {
+    fn slow_policy(&self, broadcast: &Broadcast) -> OutboxPolicy {
+        match self.slow.get() {
+            Some(slow) => slow.policy(broadcast),
+            None => OutboxPolicy::Close,
+        }
+    }
+}
+
 impl Lane for Shards {
     /// One entry per shard; the frame is the same bytes for all.
     fn deliver(&self, broadcast: &Broadcast) {
-        let policy = match self.slow.get() {
-            Some(slow) => slow.policy(broadcast),
-            None => OutboxPolicy::Close,
-        };
-        let encoded = Encoded::new(broadcast, policy);
+        let encoded = Encoded::new(broadcast, self.slow_policy(broadcast));
         for handle in self.handles.iter().filter_map(OnceLock::get) {
             if handle.push(Command::Broadcast(encoded.clone())).is_err() {
                 tracing::debug!(shard = handle.index(), "a shard did not take a broadcast");

@@ -7,6 +7,7 @@
 mod answer;
 mod config;
 mod home;
+mod outbox;
 mod request;
 mod session;
 mod sessions;
@@ -45,8 +46,9 @@ const PURPOSE: &str = "long poll";
 
 /// Gives a command to a session. One whose mailbox is full has fallen behind and ends: its client
 /// is told so when it polls, and begins anew.
-pub(crate) fn command(session: &Recipient<Command>, command: Command) {
+pub(crate) fn command(endpoint: &Endpoint, session: &Recipient<Command>, command: Command) {
     if session.cast(command).is_err_and(|error| error.is_full()) {
+        endpoint.poll_counters().poll_sessions_behind.add_shared(1);
         session.erase().kill();
     }
 }
@@ -130,7 +132,10 @@ impl LongPoll {
         match (&head.method, session) {
             (&Method::OPTIONS, _) => answer::options(&head.headers),
             (&Method::POST, Some(session)) => {
-                let lines = request::lines(&head.headers, body, mount.config.batch_max);
+                let batch_max = mount.config.batch_max;
+                let (lines, ignored) = request::lines(&head.headers, body, batch_max);
+                let counters = self.shared.endpoint.poll_counters();
+                counters.poll_messages_ignored.add_shared(ignored as u64);
                 let status = ask(&session, |reply| Request::Feed(lines, reply)).await;
                 answer::status(status.unwrap_or(410))
             }
@@ -146,6 +151,13 @@ impl LongPoll {
             (&Method::GET, None) => self.connect(mount, params, head, peer).await,
             _ => answer::plain(StatusCode::BAD_REQUEST),
         }
+    }
+
+    /// Answers a request whose body is longer than [`PollConfig::body_bytes_max`].
+    pub fn body_too_large(&self) -> PollResponse {
+        let counters = self.shared.endpoint.poll_counters();
+        counters.poll_bodies_too_large.add_shared(1);
+        answer::plain(StatusCode::PAYLOAD_TOO_LARGE)
     }
 
     /// Ends some sessions because the server stops, and lets no new one begin. Returns how many

@@ -10,8 +10,10 @@ use crate::topic::Pattern;
 /// What happens with a broadcast for a client that reads so slowly that its outbox
 /// (`outbox_bytes_max`, 1 MiB) has no room for it. See [`Channel::SLOW`](crate::Channel::SLOW).
 ///
-/// Replies and pushes are never dropped. A long-poll session that falls behind ends, whatever is
-/// chosen here, and its client begins anew.
+/// Replies and pushes are never dropped. The same holds for what waits for a client of long poll
+/// ([`PollConfig::outbox_bytes_max`](crate::PollConfig::outbox_bytes_max)): its session ends and it
+/// begins anew (`channels.poll_sessions_behind`), or the broadcast is dropped
+/// (`channels.poll_frames_dropped`) or conflated (`channels.poll_frames_conflated`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowClient {
     /// Every broadcast counts: the connection is closed with 1008, and the client comes back

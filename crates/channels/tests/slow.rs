@@ -2,10 +2,11 @@
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use support::poll::Poll;
 use support::{Client, TestServer};
 use vaxel_channels::{
-    Channel, ChannelContext, Ignored, Joined, Refusal, SlowClient, Socket, Topic,
+    Channel, ChannelContext, Ignored, Joined, PollConfig, Refusal, SlowClient, Socket, Topic,
 };
 
 /// More than the kernel and an outbox of 1 MiB hold: about 39 MB.
@@ -56,13 +57,16 @@ impl Channel for Strict {
     }
 }
 
-/// Broadcasts to a client that does not read meanwhile.
-fn flooded(topic: &str) -> (TestServer, Client) {
-    let socket = Socket::new()
+fn socket() -> Socket {
+    Socket::new()
         .channel::<Missable>("missable:*")
         .channel::<Newest>("newest:*")
-        .channel::<Strict>("strict:*");
-    let server = TestServer::start(socket);
+        .channel::<Strict>("strict:*")
+}
+
+/// Broadcasts to a client that does not read meanwhile.
+fn flooded(topic: &str) -> (TestServer, Client) {
+    let server = TestServer::start(socket());
     let mut client = server.client();
     client.join(topic, "1");
     let padding = "x".repeat(PADDING);
@@ -124,4 +128,82 @@ fn unless_told_otherwise_a_client_that_does_not_read_is_closed() {
         std::thread::yield_now();
     }
     assert_eq!(server.net.counters().frames_dropped, 0);
+}
+
+/// Few bytes, and few of everything else.
+fn poll_server() -> TestServer {
+    let config = PollConfig {
+        batch_max: 2,
+        outbox_bytes_max: 4 << 10,
+        sessions_max: 2,
+        ..PollConfig::default()
+    };
+    TestServer::start(socket().long_poll(config))
+}
+
+/// Broadcasts a hundred times what a quarter of its outbox holds to a session that is not polled
+/// meanwhile; the numbers that it is given then.
+fn polled(server: &TestServer, topic: &str) -> Vec<u64> {
+    const BROADCASTS: u64 = 100;
+    let mut poll = Poll::open(server);
+    assert_eq!(poll.post(&[json!(["1", "1", topic, "phx_join", {}])]), 200);
+    assert_eq!(poll.messages().len(), 1);
+    let padding = "x".repeat(1_000);
+    for n in 1..=BROADCASTS {
+        let payload = json!({"n": n, "padding": padding});
+        server.endpoint.broadcast(topic, "tick", &payload);
+    }
+    let counters = || server.endpoint.counters();
+    while counters().deliveries < BROADCASTS && counters().poll_sessions_behind == 0 {
+        std::thread::yield_now();
+    }
+    let numbers = |message: &Value| message[4]["n"].as_u64();
+    poll.messages().iter().filter_map(numbers).collect()
+}
+
+#[test]
+fn over_long_poll_broadcasts_that_may_be_missed_are_dropped_too() {
+    let server = poll_server();
+    let heard = polled(&server, "missable:1");
+    assert_eq!(heard, [1, 2, 3]);
+    let counters = server.endpoint.counters();
+    assert_eq!(counters.poll_frames_dropped, 97);
+    assert_eq!(counters.poll_sessions_behind, 0);
+}
+
+#[test]
+fn over_long_poll_the_newest_broadcast_makes_others_obsolete_too() {
+    let server = poll_server();
+    let heard = polled(&server, "newest:1");
+    assert_eq!(heard, [100]);
+    let counters = server.endpoint.counters();
+    assert_eq!(counters.poll_frames_conflated, 99);
+    assert_eq!(counters.poll_sessions_behind, 0);
+}
+
+#[test]
+fn over_long_poll_a_client_that_falls_behind_begins_anew() {
+    let server = poll_server();
+    let heard = polled(&server, "strict:1");
+    assert_eq!(heard, [0; 0]);
+    let counters = server.endpoint.counters();
+    assert_eq!(
+        (counters.poll_sessions_behind, counters.poll_frames_dropped),
+        (1, 0)
+    );
+}
+
+#[test]
+fn what_long_poll_refuses_is_counted() {
+    let server = poll_server();
+    let poll = Poll::open(&server);
+    let heartbeats = ["1", "2", "3"].map(|r| json!([null, r, "phoenix", "heartbeat", {}]));
+    assert_eq!(poll.post(&heartbeats), 200);
+    let _second = Poll::open(&server);
+    assert_eq!(Poll::none(&server).get()["status"], 403);
+    assert_eq!(server.long_poll.body_too_large().status(), 413);
+    let counters = server.endpoint.counters();
+    assert_eq!(counters.poll_messages_ignored, 1);
+    assert_eq!(counters.poll_sessions_refused, 1);
+    assert_eq!(counters.poll_bodies_too_large, 1);
 }

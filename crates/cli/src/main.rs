@@ -37,7 +37,8 @@ struct Cli {
 enum Command {
     /// Serve the demo page: a chat, a live dashboard and a supervision tree to crash.
     ///
-    /// One process, no file, no service. This is what `vaxel` alone does.
+    /// One process and no service; no file either, unless `--data` names a folder. This is what
+    /// `vaxel` alone does.
     Demo(demo::args::DemoArgs),
     /// Measure: sockets (any server that speaks Phoenix Channels), actors, the bare loop.
     Bench(bench::BenchArgs),

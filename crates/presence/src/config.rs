@@ -28,14 +28,15 @@ type Hook = dyn Fn(Fetch) -> Pin<Box<dyn Future<Output = Fetched> + Send>> + Sen
 #[derive(Clone)]
 #[must_use = "it is given to a server or a presence"]
 pub struct PresenceConfig {
-    /// Entries over all topics. One more is refused. Default 1,048,576.
+    /// Entries over all topics. One more is refused, which `presence.refused` counts, as it does
+    /// for the next two. Default 1,048,576.
     pub entries_max: u64,
     /// Bytes of an entry's JSON. A longer one is refused. Default 4 KiB.
     pub meta_bytes_max: usize,
     /// Bytes of a key. A longer one is refused. Default 1,024.
     pub key_bytes_max: usize,
-    /// How long the hook may take; later, entries are published without what it adds. Default
-    /// 5 s.
+    /// How long the hook may take; later, entries are published without what it adds
+    /// (`presence.fetch_failures`). Default 5 s.
     pub fetch_timeout: Duration,
     pub(crate) fetch: Option<Arc<Hook>>,
 }

@@ -23,14 +23,16 @@ const SHARDS: usize = 16;
 /// What a topic keeps of its broadcasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Broadcasts kept. The oldest goes first.
+    /// Broadcasts kept. The oldest goes first (`channels.broadcasts_forgotten`, as for the next
+    /// two).
     pub broadcasts_max: usize,
     /// Bytes of their payloads. The oldest goes first; one that is larger alone is not kept.
     pub bytes_max: usize,
     /// How old they may get.
     pub age_max: Duration,
     /// Topics with a history, over all. With one more, histories that are too old go; if there
-    /// are none, the new topic keeps nothing, and clients that come back are told of a gap.
+    /// are none, the new topic keeps nothing, and clients that come back are told of a gap
+    /// (`channels.histories_refused`).
     pub topics_max: usize,
 }
 
@@ -106,6 +108,8 @@ pub(crate) struct Histories {
     shards: [Mutex<Topics>; SHARDS],
     hasher: DefaultHashBuilder,
     topics: AtomicU64,
+    refused: AtomicU64,
+    forgotten: Arc<AtomicU64>,
 }
 
 type Topics = HashMap<Arc<str>, Arc<Mutex<History>>>;
@@ -121,6 +125,7 @@ pub(crate) struct History {
     last: u64,
     kept: VecDeque<(Instant, Broadcast)>,
     bytes: usize,
+    forgotten: Arc<AtomicU64>,
 }
 
 impl Histories {
@@ -130,7 +135,24 @@ impl Histories {
             shards: Default::default(),
             hasher: DefaultHashBuilder::default(),
             topics: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            forgotten: Arc::default(),
         }
+    }
+
+    /// Topics that keep a history now.
+    pub(crate) fn open(&self) -> u64 {
+        self.topics.load(Ordering::Relaxed)
+    }
+
+    /// Times a topic found too many that do.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Broadcasts that were kept once and are no longer.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Relaxed)
     }
 
     /// The history of a topic that keeps one.
@@ -146,6 +168,7 @@ impl Histories {
             shard.retain(|_, history| !is_over(history));
             let gone = before - shard.len();
             if gone == 0 {
+                self.refused.fetch_add(1, Ordering::Relaxed);
                 return None;
             }
             self.topics.fetch_sub(gone as u64, Ordering::Relaxed);
@@ -153,7 +176,8 @@ impl Histories {
         self.topics.fetch_add(1, Ordering::Relaxed);
         // The hasher is keyed at random, and no two histories of a topic live at one time.
         let epoch = self.hasher.hash_one((Instant::now(), topic)) as u32;
-        let history = Arc::new(Mutex::new(History::new(*window, epoch)));
+        let history = History::new(*window, epoch, self.forgotten.clone());
+        let history = Arc::new(Mutex::new(history));
         shard.insert(topic.clone(), history.clone());
         Some(history)
     }
@@ -175,13 +199,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl History {
-    fn new(window: Window, epoch: u32) -> Self {
+    fn new(window: Window, epoch: u32, forgotten: Arc<AtomicU64>) -> Self {
         Self {
             window,
             epoch,
             last: 0,
             kept: VecDeque::new(),
             bytes: 0,
+            forgotten,
         }
     }
 
@@ -232,6 +257,7 @@ impl History {
     fn forget_first(&mut self) {
         if let Some((_, broadcast)) = self.kept.pop_front() {
             self.bytes -= broadcast.content().len();
+            self.forgotten.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -246,7 +272,7 @@ mod tests {
     }
 
     fn history(window: Window) -> History {
-        History::new(window, 7)
+        History::new(window, 7, Arc::default())
     }
 
     fn numbers(missed: Missed) -> Option<Vec<usize>> {

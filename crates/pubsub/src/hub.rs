@@ -30,6 +30,8 @@ struct Hub {
     broadcasts: AtomicU64,
     delivered: AtomicU64,
     missed: AtomicU64,
+    resumes: AtomicU64,
+    gaps: AtomicU64,
 }
 
 #[derive(Default)]
@@ -41,6 +43,8 @@ struct Actors {
 struct Listener {
     id: u64,
     recipient: Recipient<Broadcast>,
+    /// What happens when its mailbox is full.
+    is_killed: bool,
 }
 
 /// What a hub has counted since it was made.
@@ -53,6 +57,16 @@ pub struct Counters {
     pub broadcasts_delivered: u64,
     /// Broadcasts an actor did not get because its mailbox was full.
     pub broadcasts_missed: u64,
+    /// Broadcasts that are kept no longer, because there were too many, too large or too old.
+    pub broadcasts_forgotten: u64,
+    /// Topics that keep a history now.
+    pub histories_open: u64,
+    /// Times a topic was to keep a history and there were too many that do.
+    pub histories_refused: u64,
+    /// Times somebody came back and got what it had missed.
+    pub resumes: u64,
+    /// Times somebody came back and was told of a gap.
+    pub resume_gaps: u64,
 }
 
 impl PubSub {
@@ -66,8 +80,23 @@ impl PubSub {
         write(&self.hub.lanes).push(lane);
     }
 
-    /// Sends every broadcast on `topic` to `recipient`, until the subscription is dropped.
+    /// Sends every broadcast on `topic` to `recipient`, until the subscription is dropped. One that
+    /// comes while its mailbox is full is missed (`broadcasts_missed`).
     pub fn subscribe(&self, topic: &str, recipient: Recipient<Broadcast>) -> Subscription {
+        self.listen(topic, recipient, false)
+    }
+
+    /// The same for an actor that must not go on when it has missed one: it is killed.
+    pub fn subscribe_or_kill(&self, topic: &str, recipient: Recipient<Broadcast>) -> Subscription {
+        self.listen(topic, recipient, true)
+    }
+
+    fn listen(
+        &self,
+        topic: &str,
+        recipient: Recipient<Broadcast>,
+        is_killed: bool,
+    ) -> Subscription {
         let mut actors = write(&self.hub.actors);
         let id = actors.next_id;
         actors.next_id += 1;
@@ -75,7 +104,11 @@ impl PubSub {
             Some(listeners) => listeners,
             None => actors.topics.entry(Arc::from(topic)).or_default(),
         };
-        listeners.push(Listener { id, recipient });
+        listeners.push(Listener {
+            id,
+            recipient,
+            is_killed,
+        });
         Subscription {
             hub: self.hub.clone(),
             topic: topic.into(),
@@ -124,24 +157,39 @@ impl PubSub {
         hand_over: impl FnOnce(Option<Offset>, Missed) -> R,
     ) -> R {
         let histories = self.hub.histories.get();
-        let Some(history) = histories.and_then(|histories| histories.of(topic)) else {
-            let missed = from.map_or(Missed::Some(Vec::new()), |_| Missed::Gap);
-            return hand_over(None, missed);
+        let history = histories.and_then(|histories| histories.of(topic));
+        let mut history = history.as_ref().map(|history| lock(history));
+        let missed = match (from, &mut history) {
+            (None, _) => Missed::Some(Vec::new()),
+            (Some(_), None) => Missed::Gap,
+            (Some(from), Some(history)) => history.since(from),
         };
-        let mut history = lock(&history);
-        let missed = match from {
-            Some(from) => history.since(from),
-            None => Missed::Some(Vec::new()),
-        };
-        hand_over(Some(history.offset()), missed)
+        if from.is_some() {
+            let figure = match missed {
+                Missed::Some(_) => &self.hub.resumes,
+                Missed::Gap => &self.hub.gaps,
+            };
+            figure.fetch_add(1, Ordering::Relaxed);
+        }
+        let now = history.as_ref().map(|history| history.offset());
+        let handed_over = hand_over(now, missed);
+        // Held until here, so that nothing newer comes in between.
+        drop(history);
+        handed_over
     }
 
     /// What has been counted so far.
     pub fn counters(&self) -> Counters {
+        let histories = self.hub.histories.get();
         Counters {
             broadcasts: self.hub.broadcasts.load(Ordering::Relaxed),
             broadcasts_delivered: self.hub.delivered.load(Ordering::Relaxed),
             broadcasts_missed: self.hub.missed.load(Ordering::Relaxed),
+            broadcasts_forgotten: histories.map_or(0, Histories::forgotten),
+            histories_open: histories.map_or(0, Histories::open),
+            histories_refused: histories.map_or(0, Histories::refused),
+            resumes: self.hub.resumes.load(Ordering::Relaxed),
+            resume_gaps: self.hub.gaps.load(Ordering::Relaxed),
         }
     }
 }
@@ -174,7 +222,12 @@ impl Hub {
         for listener in listeners {
             match listener.recipient.cast(broadcast.clone()) {
                 Ok(()) => _ = self.delivered.fetch_add(1, Ordering::Relaxed),
-                Err(SendError::Full(_)) => _ = self.missed.fetch_add(1, Ordering::Relaxed),
+                Err(SendError::Full(_)) => {
+                    self.missed.fetch_add(1, Ordering::Relaxed);
+                    if listener.is_killed {
+                        listener.recipient.erase().kill();
+                    }
+                }
                 Err(_) => ended = true,
             }
         }

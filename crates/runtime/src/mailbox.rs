@@ -26,8 +26,10 @@ use crate::ExitReason;
 use crate::cell::node::Node;
 use crate::cell::word::LENGTH_MAX;
 use crate::cell::{Counted, Header};
+use crate::types::Count;
+use crate::worker::with_current;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 
 /// How many messages may wait for one actor, and what happens to one too many.
 ///
@@ -169,12 +171,12 @@ impl Mailbox {
     }
 }
 
-/// How often what happened at the bounds of a type.
+/// How often what happened at the bounds of a type, where that takes a lock anyway. What does not
+/// is counted per worker. Apart from what every push reads in the type's table.
 #[derive(Default)]
+#[repr(align(128))]
 pub(crate) struct Outcomes {
-    pub(crate) refused: AtomicU64,
     pub(crate) waited: AtomicU64,
-    pub(crate) dropped_newest: AtomicU64,
     pub(crate) dropped_oldest: AtomicU64,
     pub(crate) superseded: AtomicU64,
 }
@@ -208,13 +210,12 @@ pub(crate) fn at_bound(
             false => AtBound::Dead,
         };
     }
-    if mailbox.on_full == OnFull::DropNewest {
-        table.outcomes.dropped_newest.fetch_add(1, Relaxed);
-        AtBound::Dropped
-    } else {
-        table.outcomes.refused.fetch_add(1, Relaxed);
-        AtBound::Refused
-    }
+    let (count, outcome) = match mailbox.on_full {
+        OnFull::DropNewest => (Count::DroppedNewest, AtBound::Dropped),
+        _ => (Count::Refused, AtBound::Refused),
+    };
+    with_current(table.core, |worker| table.count(worker, count, 1));
+    outcome
 }
 
 /// Messages that wait for an actor.

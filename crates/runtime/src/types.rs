@@ -48,6 +48,8 @@ struct Shard {
     messages: AtomicU64,
     crashes: AtomicU64,
     expired: AtomicU64,
+    refused: AtomicU64,
+    dropped_newest: AtomicU64,
 }
 
 /// What is counted per type.
@@ -59,6 +61,8 @@ pub(crate) enum Count {
     Messages,
     Crashes,
     Expired,
+    Refused,
+    DroppedNewest,
 }
 
 impl TypeTable {
@@ -96,6 +100,8 @@ impl TypeTable {
             Count::Messages => &shard.messages,
             Count::Crashes => &shard.crashes,
             Count::Expired => &shard.expired,
+            Count::Refused => &shard.refused,
+            Count::DroppedNewest => &shard.dropped_newest,
         };
         if worker.is_some() {
             // Only the worker of this seat writes here: no read-modify-write needed.
@@ -128,9 +134,9 @@ impl TypeTable {
             messages: self.sum(|shard| &shard.messages),
             crashes: self.sum(|shard| &shard.crashes),
             calls_expired: self.sum(|shard| &shard.expired),
-            mailbox_full: self.outcomes.refused.load(Relaxed),
+            mailbox_full: self.sum(|shard| &shard.refused),
             mailbox_waited: self.outcomes.waited.load(Relaxed),
-            mailbox_dropped_newest: self.outcomes.dropped_newest.load(Relaxed),
+            mailbox_dropped_newest: self.sum(|shard| &shard.dropped_newest),
             mailbox_dropped_oldest: self.outcomes.dropped_oldest.load(Relaxed),
             mailbox_superseded: self.outcomes.superseded.load(Relaxed),
             cell_bytes: self.layout.size(),

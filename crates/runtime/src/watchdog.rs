@@ -1,8 +1,8 @@
 //! The watchdog: what native code can have of preemption.
 //!
 //! A thread looks at every worker once a millisecond. A worker whose counter is odd (a message is
-//! being handled), has not changed since the last look, and whose own CPU clock has moved on by
-//! five milliseconds (so that a thread that is merely not scheduled is not blamed) is *stuck*.
+//! being handled) and has not changed for five looks, and whose own CPU clock has moved on by two
+//! milliseconds meanwhile (so that a thread that is merely not scheduled is not blamed) is *stuck*.
 //! Then:
 //! 1. its seat is marked as replaced: others take over its queue, and what it schedules goes to the
 //!    injector;
@@ -33,11 +33,16 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(1);
-/// CPU time a handler must have used between two looks to be called stuck. Replacing a worker costs
-/// a thread, so a handler of a few milliseconds is left alone: one that casts to 100,000 others
-/// takes 4 to 5 ms, and with a threshold of 1 ms it was replaced in nearly every round, at six
-/// times the cost of the whole fan-out (`vaxel bench actors --case fan-out`).
-const STUCK_CPU_NANOS: u64 = 5_000_000;
+/// Looks at one message, after the first, until it is called stuck. Replacing a worker costs a
+/// thread, so a handler of a few milliseconds is left alone: one that casts to 100,000 others takes
+/// 4 to 5 ms, and with a threshold of 1 ms it was replaced in nearly every round, at six times the
+/// cost of the whole fan-out (`vaxel bench actors --case fan-out`).
+const STUCK_LOOKS: u32 = 5;
+/// CPU time it must have used between the second of these looks and the last. Less than the time
+/// that has passed: the kernel often leaves two workers on one core while the other is idle, and
+/// with 5 ms of CPU time each pair of eight spinning handlers took 13 ms to be found instead of 7
+/// (`vaxel bench actors --case spinners-8`).
+const STUCK_CPU_NANOS: u64 = 2_000_000;
 /// Calm ticks after which the watchdog slows down, and after which it sleeps: 60 ms of calm in all,
 /// so that waking it costs at most 16 wake-ups a second and an idle system costs nothing.
 const SLOW_AFTER: u32 = 10;
@@ -173,6 +178,8 @@ fn sweep_calls(core: &Core) -> bool {
 struct Seen {
     turns: u64,
     ticks: u64,
+    /// Looks since the first at this message.
+    looks: u32,
     cpu_nanos: Option<u64>,
 }
 
@@ -189,15 +196,17 @@ impl Seen {
             seat.handled.note(ticks, clock.seen());
         }
         if ticks != self.ticks || ticks & 1 == 0 || seat.slot.is_replaced() {
-            self.ticks = ticks;
-            self.cpu_nanos = None;
+            (self.ticks, self.looks, self.cpu_nanos) = (ticks, 0, None);
             return false;
         }
         let Some(now) = cpu_nanos(seat.clock_id.load(Acquire)) else {
             return false;
         };
+        self.looks += 1;
         let since = *self.cpu_nanos.get_or_insert(now);
-        now.saturating_sub(since) >= STUCK_CPU_NANOS && seat.ticks.load(Acquire) == ticks
+        self.looks >= STUCK_LOOKS
+            && now.saturating_sub(since) >= STUCK_CPU_NANOS
+            && seat.ticks.load(Acquire) == ticks
     }
 }
 
@@ -229,9 +238,10 @@ fn cpu_nanos(clock: i32) -> Option<u64> {
     (read == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
-/// Puts a thread into the scheduler's idle class: whoever wakes up takes its processor at once.
-/// With the lowest ordinary priority (nice 19) a woken worker waited for the end of a slice of 3 to
-/// 4 ms (`vaxel bench actors --case spinners`).
+/// Puts a thread into the scheduler's idle class: who wakes up takes its processor at once, unless
+/// it has just had more than its share; then it waits for the scheduler's next tick. With the
+/// lowest ordinary priority (nice 19) a woken worker waited for the end of a slice of 3 to 4 ms
+/// each time (`vaxel bench actors --case spinners`).
 fn lower_priority(thread: i32) {
     if thread != 0 {
         let parameters = libc::sched_param { sched_priority: 0 };

@@ -5,8 +5,8 @@
 //! is still in the cache), at most three times in a row; what was in the slot before goes to the
 //! tail of the worker's own [ring](ring). Every 61st turn, and when its own work is done, the
 //! worker looks at the [injector](injector), where other threads bring work; then it steals half of
-//! another worker's ring; then it parks. It does not spin: on two cores spinning costs more than it
-//! gains.
+//! another worker's ring; then it parks. Where it was woken soon after the last few times, it
+//! [spins](spin) for a moment first.
 //!
 //! A turn that lasts longer than a millisecond is ended by the [watchdog](crate::watchdog) after
 //! the message that is being handled, and the worker looks at the injector before anything else:
@@ -29,6 +29,7 @@ pub(crate) mod ring;
 #[cfg(all(test, shuttle))]
 mod schedules;
 pub(crate) mod slot;
+mod spin;
 
 use crate::call::CallHead;
 use crate::call::cycle::Exam;
@@ -39,12 +40,13 @@ use crate::cell::turn::{self, Turn};
 use crate::cell::{Header, future};
 use crate::choice::Choice;
 use crate::sync::thread::{self, Thread};
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, fault, thread_local};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Mutex, fault, spin_loop, thread_local};
 use crate::system::core::Core;
 use crate::types::{Count, TypeTable};
 use handled::Handled;
 use ring::{Ring, STEAL_MAX};
 use slot::Slot;
+use spin::{PAUSES, SPIN_MAX, Spin};
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::ptr::{NonNull, null, null_mut};
@@ -143,6 +145,7 @@ pub(crate) struct Worker {
     call_cursor: Cell<usize>,
     /// What the handler that is being examined waits for.
     pub(crate) exam: Exam,
+    spin: Spin,
 }
 
 thread_local! {
@@ -207,6 +210,7 @@ impl Worker {
             choice,
             call_cursor: Cell::new(0),
             exam: Exam::default(),
+            spin: Spin::new(),
         }
     }
 
@@ -467,12 +471,32 @@ impl Worker {
         !core.injector.is_empty() || used.iter().any(Seat::has_work)
     }
 
+    /// Looks for work, again and again for a moment.
+    fn look_on(&self) -> Option<NonNull<Header>> {
+        let core = self.core();
+        let until = core.clock.now() + SPIN_MAX;
+        while core.clock.now() < until && !core.is_closed() {
+            (0..PAUSES).for_each(|_| spin_loop());
+            if self.has_work()
+                && let Some(cell) = self.find()
+            {
+                self.spin.has_found();
+                return Some(cell);
+            }
+        }
+        self.spin.was_in_vain();
+        None
+    }
+
     /// Looks for work as a searcher, then parks. `None`: look again.
     fn search(&self) -> Option<NonNull<Header>> {
         let core = self.core();
         core.flush();
-        core.idle.start_search();
-        let found = self.find();
+        let alone = core.idle.start_search();
+        let spins = alone && core.spins && self.spin.is_worth_it();
+        let found = self
+            .find()
+            .or_else(|| if spins { self.look_on() } else { None });
         let last = core.idle.end_search();
         if found.is_some() {
             if last {
@@ -485,9 +509,11 @@ impl Worker {
             core.idle.cancel_park(self.seat);
             return None;
         }
+        let parked_at = core.clock.now();
         while core.idle.is_parked(self.seat) && !core.is_closed() {
             thread::park();
         }
+        self.spin.has_parked(parked_at, core.clock.now());
         core.watchdog.worker_awake(&core.clock);
         None
     }

@@ -54,7 +54,7 @@ async fn poll(long_poll: LongPoll, request: Request, next: Next) -> Response {
             let response = long_poll.respond(mount, &head, peer, &body).await;
             response.map(Into::into)
         }
-        Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(_) => long_poll.body_too_large().map(Into::into),
     }
 }
 

@@ -1,41 +1,21 @@
 // The example `ticker`, a crate that knows nothing but `vaxel`, driven by the npm client.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
-import { Socket } from "phoenix";
-import WebSocket from "ws";
 
+import { start } from "../support/example.mjs";
 import { EXIT_MS } from "../support/server.mjs";
 import { Inbox, PATIENCE_MS, within } from "../support/wait.mjs";
 
-/** Below the range from which the system numbers outgoing connections. */
-const PORT = 12_000 + (process.pid % 20_000);
-
 let ticker;
-let exit;
-let sockets = [];
 before(() => {
-  const binary = process.env.VAXEL_TICKER;
-  if (!binary) throw new Error("VAXEL_TICKER names no program; run `cargo xtask test`");
-  ticker = spawn(binary, [`127.0.0.1:${PORT}`], { stdio: "inherit" });
-  exit = new Promise((resolve) => ticker.on("exit", (code, signal) => resolve({ code, signal })));
+  ticker = start("VAXEL_TICKER");
 });
-after(() => {
-  for (const socket of sockets) socket.disconnect();
-  ticker?.kill("SIGKILL");
-});
+after(() => ticker?.stop());
 
-/** A client that tries until the ticker listens; events and refusals of its channel wait in it. */
+/** A client that watches a symbol; events and refusals of its channel wait in it. */
 function watch(symbol, params = { every_ms: 20 }) {
-  const socket = new Socket(`ws://127.0.0.1:${PORT}/socket`, {
-    transport: WebSocket,
-    reconnectAfterMs: () => 50,
-    rejoinAfterMs: () => 50,
-  });
-  sockets.push(socket);
-  socket.connect();
-  const channel = socket.channel(`ticker:${symbol}`, params);
+  const channel = ticker.connect().channel(`ticker:${symbol}`, params);
   const [joins, refusals, ticks, trades] = [0, 1, 2, 3].map(() => new Inbox());
   channel.on("tick", (payload) => ticks.push(payload));
   channel.on("trade", (payload) => trades.push(payload));
@@ -77,8 +57,8 @@ test("parameters that the application refuses come back with its reason", async 
 });
 
 test("SIGTERM ends the program with 0", async () => {
-  for (const socket of sockets) socket.disconnect();
-  sockets = [];
+  ticker.disconnect();
   ticker.kill("SIGTERM");
-  assert.deepEqual(await within(EXIT_MS, "the program to end", exit), { code: 0, signal: null });
+  const exit = await within(EXIT_MS, "the program to end", ticker.exit);
+  assert.deepEqual(exit, { code: 0, signal: null });
 });

@@ -134,7 +134,7 @@ pub(super) const STAGES: &[Stage] = &[
     },
     Stage {
         name: "example",
-        what: "npm phoenix drives the ticker",
+        what: "npm phoenix drives the examples",
         limit_minutes: 10,
         run: example,
     },
@@ -373,12 +373,22 @@ fn browser(session: &mut Session) -> Result<Outcome> {
 fn example(session: &mut Session) -> Result<Outcome> {
     let node = need!(tools::node(session));
     need!(tools::packages(session, "tests/conformance"));
-    let server = build(session, "ticker")?;
-    let suites = vec![session.root.join("tests/conformance/example/ticker.mjs")];
-    run_suites(session, &node, suites, |command| {
-        command.env("VAXEL_TICKER", &server);
+    let mut programs = Vec::new();
+    for name in EXAMPLES {
+        let variable = format!("VAXEL_{}", name.to_uppercase());
+        programs.push((variable, build(session, name)?));
+    }
+    programs.push(("VAXEL_DEMO".to_owned(), build(session, "vaxel-cli")?));
+    let folder = session.root.join("tests/conformance/example");
+    let names = EXAMPLES.iter().chain(&["demo"]);
+    let suites = names.map(|name| folder.join(format!("{name}.mjs")));
+    run_suites(session, &node, suites.collect(), |command| {
+        command.envs(programs);
     })
 }
+
+/// The packages that the npm client drives; a suite each, which finds its program by the name.
+const EXAMPLES: [&str; 4] = ["chat", "dashboard", "orders", "ticker"];
 
 /// How files that node's test runner is given end; others are helpers.
 const SUITE_ENDINGS: &[&str] = &[".test.js", ".test.mjs"];

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use smol_str::SmolStr;
 use vaxel_actor::{AnyRef, Context, Down, ExitReason, MonitorRef, Pid, System, TimerRef};
-use vaxel_pubsub::{Broadcast, Content, Subscription};
+use vaxel_pubsub::{Broadcast, Content, Offset, Subscription};
 use vaxel_websocket::Frame;
 
 use crate::assigns::Assigns;
@@ -30,6 +30,8 @@ pub struct ChannelContext<'a, C: Channel> {
     /// The ref of the message being handled.
     reference: Option<&'a SmolStr>,
     tracks: &'a mut Tracks,
+    /// Of the broadcast being handled, which what is pushed stands for.
+    offset: Option<Offset>,
     /// During `join`, what is pushed waits here: the client knows no channel yet.
     held: Option<&'a mut Vec<Frame>>,
 }
@@ -45,6 +47,7 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
             cx,
             reference: None,
             tracks,
+            offset: None,
             held: None,
         }
     }
@@ -60,8 +63,13 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
             cx,
             reference: None,
             tracks,
+            offset: None,
             held: Some(held),
         }
+    }
+
+    pub(crate) fn set_offset(&mut self, offset: Option<Offset>) {
+        self.offset = offset;
     }
 
     pub(crate) fn set_reference(&mut self, reference: Option<&'a SmolStr>) {
@@ -102,7 +110,7 @@ impl<'a, C: Channel> ChannelContext<'a, C> {
 
     /// Sends JSON that has been serialised already, or bytes, to this client alone.
     pub fn push_content(&mut self, event: &str, content: &Content) {
-        let Some(frame) = self.membership.push_frame(event, content) else {
+        let Some(frame) = self.membership.push_frame(event, content, self.offset) else {
             return;
         };
         match &mut self.held {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
+use vaxel_pubsub::Broadcast;
 use vaxel_websocket::Frame;
 
 use crate::channel::membership::Membership;
@@ -58,13 +59,14 @@ impl Lifeline {
     /// the reply and the subscription, so no broadcast comes in front of the reply.
     ///
     /// A client of a topic that keeps a history is told where it is, and sent what it missed,
-    /// before anything newer can come.
+    /// before anything newer can come. What is returned the channel still has to send.
+    #[must_use]
     pub(crate) fn accept(
         &mut self,
         response: Option<Box<RawValue>>,
         held: Vec<Frame>,
         resume: Option<Asked>,
-    ) {
+    ) -> Vec<Broadcast> {
         let Phase::Joining(reference) = std::mem::replace(&mut self.phase, Phase::Joined) else {
             unreachable!("a join is answered once");
         };
@@ -77,23 +79,27 @@ impl Lifeline {
             membership: membership.clone(),
             reply,
         };
-        match resume {
-            None => membership.link.command(joined),
+        let missed = match resume {
+            None => {
+                membership.link.command(joined);
+                Vec::new()
+            }
             Some(asked) => {
                 let pubsub = membership.link.endpoint.pubsub();
                 let topic = membership.topic.shared();
                 pubsub.resume(topic, asked.offset, |now, missed| {
                     membership.link.command(joined);
-                    asked.answer(membership, now, missed);
-                });
+                    asked.answer(membership, now, missed)
+                })
             }
-        }
+        };
         for frame in held {
             self.membership.link.send(frame);
         }
         if self.tracks.owe_state() {
             presence::push_state(&self.membership);
         }
+        missed
     }
 
     /// Answers the join with `error`.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use vaxel_actor::Recipient;
 use vaxel_net::ConnectionId;
-use vaxel_pubsub::{Broadcast, Content, Origin};
+use vaxel_pubsub::{Broadcast, Content, Offset, Origin};
 use vaxel_websocket::Frame;
 
 use crate::assigns::Assigns;
@@ -50,7 +50,7 @@ impl Link {
             Address::Shard { shard, .. } => {
                 self.endpoint.command(usize::from(*shard), command);
             }
-            Address::Poll(session) => poll::command(session, command),
+            Address::Poll(session) => poll::command(&self.endpoint, session, command),
         }
     }
 
@@ -61,7 +61,7 @@ impl Link {
                 let command = Command::Send { connection, frame };
                 self.endpoint.command(usize::from(*shard), command);
             }
-            Address::Poll(session) => poll::command(session, Command::Push(frame)),
+            Address::Poll(session) => poll::command(&self.endpoint, session, Command::Push(frame)),
         }
     }
 
@@ -155,8 +155,14 @@ impl Membership {
         }
     }
 
-    /// A push; none when this client cannot take bytes.
-    pub(crate) fn push_frame(&self, event: &str, payload: &Content) -> Option<Frame> {
+    /// A push, with the offset of the broadcast it stands for; none when this client cannot take
+    /// bytes.
+    pub(crate) fn push_frame(
+        &self,
+        event: &str,
+        payload: &Content,
+        offset: Option<Offset>,
+    ) -> Option<Frame> {
         let (join_ref, topic) = (self.join_ref(), &*self.topic);
         let json = match payload {
             Content::Json(json) => json.get(),
@@ -169,23 +175,31 @@ impl Membership {
                 return self.link.binary(&message, bytes);
             }
         };
+        let numbered = command::numbered(json, offset);
         let message = Outgoing {
             join_ref,
             reference: None,
             topic,
             event,
-            payload: Body::Json(json),
+            payload: Body::Json(&numbered),
         };
         Some(message.encode(self.link.version))
     }
 
-    /// A broadcast for this client alone; none when it cannot take bytes.
-    pub(crate) fn broadcast_frame(&self, broadcast: &Broadcast) -> Option<Frame> {
-        let is_bytes = broadcast.bytes().is_some();
-        if is_bytes && matches!(self.link.address, Address::Poll(_)) {
-            return None;
+    /// Whether this client can be sent a broadcast: not all can take bytes.
+    pub(crate) fn takes(&self, broadcast: &Broadcast) -> bool {
+        broadcast.bytes().is_none()
+            || self.link.version == Version::V2
+                && matches!(self.link.address, Address::Shard { .. })
+    }
+
+    /// Sends a broadcast to this client alone, as it is.
+    pub(crate) fn pass_on(&self, broadcast: &Broadcast) {
+        if self.takes(broadcast)
+            && let Some(frame) = command::encode(broadcast, self.link.version)
+        {
+            self.link.send(frame);
         }
-        command::encode(broadcast, self.link.version)
     }
 
     /// A reply of the application; none when this client cannot take bytes.

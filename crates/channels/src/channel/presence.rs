@@ -121,7 +121,7 @@ pub(crate) fn push_state(membership: &Arc<Membership>) {
 
 impl StateSink for Membership {
     fn presence_state(&self, state: Box<RawValue>) {
-        if let Some(frame) = self.push_frame("presence_state", &state.into()) {
+        if let Some(frame) = self.push_frame("presence_state", &state.into(), None) {
             self.link.send(frame);
         }
     }

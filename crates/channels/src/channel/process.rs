@@ -76,6 +76,17 @@ impl<C: Channel> ChannelActor<C> {
         passed
     }
 
+    /// A broadcast on its way through the channel.
+    async fn out(&mut self, broadcast: Broadcast, cx: &mut Context<Self>) {
+        if C::INTERCEPT.contains(&broadcast.event()) {
+            let (channel, mut channel_cx) = self.parts(cx);
+            channel_cx.set_offset(broadcast.offset());
+            channel.handle_out(broadcast, &mut channel_cx).await;
+        } else {
+            self.lifeline.membership().pass_on(&broadcast);
+        }
+    }
+
     fn leave(&self, reference: Option<SmolStr>, cx: &mut Context<Self>) {
         if let Some(reference) = reference {
             let membership = self.lifeline.membership();
@@ -126,12 +137,16 @@ impl<C: Channel> Actor for ChannelActor<C> {
         drop(params);
         match outcome {
             Ok(joined) => {
-                lifeline.accept(joined.response, held, resume);
-                Ok(Self {
+                let missed = lifeline.accept(joined.response, held, resume);
+                let mut joined = Self {
                     channel: joined.channel,
                     lifeline,
                     gate: Gate::default(),
-                })
+                };
+                for broadcast in missed {
+                    joined.out(broadcast, cx).await;
+                }
+                Ok(joined)
             }
             Err(refusal) => {
                 lifeline.refuse(refusal);
@@ -168,10 +183,7 @@ impl<C: Channel> Handler<Inbound> for ChannelActor<C> {
                 reference,
                 payload,
             } => (event, reference, payload),
-            Inbound::Out(broadcast) => {
-                let (channel, mut channel_cx) = self.parts(cx);
-                return channel.handle_out(broadcast, &mut channel_cx).await;
-            }
+            Inbound::Out(broadcast) => return self.out(broadcast, cx).await,
         };
         if event == "phx_leave" {
             self.leave(reference, cx);

@@ -1,7 +1,7 @@
 //! What a client that comes back asks for, and what it is told.
 
 use serde::{Deserialize, Serialize};
-use vaxel_pubsub::{Missed, Offset, Origin};
+use vaxel_pubsub::{Broadcast, Missed, Offset, Origin};
 
 use crate::channel::membership::Membership;
 use crate::payload::to_json;
@@ -66,29 +66,37 @@ impl Asked {
         }
     }
 
-    /// Tells the client where it is, then sends what it has missed.
-    pub(crate) fn answer(&self, membership: &Membership, now: Option<Offset>, missed: Missed) {
-        let (status, missed) = match missed {
+    /// Tells the client where it is, then sends what it has missed. Where the channel intercepts
+    /// broadcasts, these are left to it.
+    #[must_use]
+    pub(crate) fn answer(
+        &self,
+        membership: &Membership,
+        now: Option<Offset>,
+        missed: Missed,
+    ) -> Vec<Broadcast> {
+        let (status, mut missed) = match missed {
             _ if self.offset.is_none() => ("new", Vec::new()),
             Missed::Some(missed) => ("resumed", missed),
             _ => ("gap", Vec::new()),
         };
         let is_own = |origin: Option<Origin>| origin.is_some() && origin == self.origin;
-        let missed = missed.iter().filter(|missed| !is_own(missed.origin()));
-        let frames: Vec<_> = missed
-            .filter_map(|missed| membership.broadcast_frame(missed))
-            .collect();
+        missed.retain(|missed| !is_own(missed.origin()) && membership.takes(missed));
         let Origin { shard, subscriber } = membership.origin();
         let told = Told {
             status,
             offset: now.map(|offset| offset.to_string()),
             origin: format!("{shard}.{subscriber}"),
-            missed: frames.len(),
+            missed: missed.len(),
         };
-        let told = membership.push_frame(EVENT, &to_json(&told).into());
-        for frame in told.into_iter().chain(frames) {
-            membership.link.send(frame);
+        let told = membership.push_frame(EVENT, &to_json(&told).into(), None);
+        told.into_iter()
+            .for_each(|frame| membership.link.send(frame));
+        if membership.intercepts {
+            return missed;
         }
+        missed.iter().for_each(|missed| membership.pass_on(missed));
+        Vec::new()
     }
 }
 

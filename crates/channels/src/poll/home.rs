@@ -40,7 +40,8 @@ impl Home for PollHome {
     /// The subscription is there before the join is accepted, so nothing that is sent afterwards
     /// is missed; what comes before is thrown away.
     fn listen(&mut self, topic: &Arc<str>, number: u32) {
-        let subscription = self.endpoint.subscribe(topic, self.broadcasts.clone());
+        let pubsub = self.endpoint.pubsub();
+        let subscription = pubsub.subscribe_or_kill(topic, self.broadcasts.clone());
         self.subscriptions.push((number, subscription));
     }
 

@@ -29,16 +29,17 @@ impl Line {
     }
 }
 
-/// The messages of a body: one a line, or one in all.
-pub(super) fn lines(headers: &HeaderMap, body: &[u8], batch_max: usize) -> Vec<Line> {
+/// The messages of a body, one a line or one in all, and how many beyond the bound are left out.
+pub(super) fn lines(headers: &HeaderMap, body: &[u8], batch_max: usize) -> (Vec<Line>, usize) {
     let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     if content_type != Some(b"application/x-ndjson") {
-        return vec![text(body)];
+        return (vec![text(body)], 0);
     }
     let lines = body.split(|&byte| byte == b'\n');
     let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let lines = lines.filter(|line| !line.is_empty());
-    lines.take(batch_max).map(line).collect()
+    let mut lines = lines.filter(|line| !line.is_empty());
+    let taken = lines.by_ref().take(batch_max).map(line).collect();
+    (taken, lines.count())
 }
 
 fn line(line: &[u8]) -> Line {
@@ -65,7 +66,7 @@ pub(super) fn token<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Optio
 mod tests {
     use super::*;
 
-    fn ndjson(body: &str, batch_max: usize) -> Vec<Line> {
+    fn ndjson(body: &str, batch_max: usize) -> (Vec<Line>, usize) {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, "application/x-ndjson".parse().unwrap());
         lines(&headers, body.as_bytes(), batch_max)
@@ -74,18 +75,22 @@ mod tests {
     #[test]
     fn a_line_is_a_message_of_text_or_bytes() {
         let text = |text: &str| Line::Text(text.to_owned());
-        assert_eq!(ndjson("[1]\r\n[2]\n", 100), [text("[1]"), text("[2]")]);
-        assert_eq!(ndjson("AAEC", 100), [Line::Binary(vec![0, 1, 2])]);
-        assert_eq!(ndjson("{}\n[1]", 100), [Line::Malformed, text("[1]")]);
-        assert_eq!(ndjson("[1]\n[2]\n[3]", 2).len(), 2);
-        assert_eq!(ndjson("", 100), []);
+        assert_eq!(
+            ndjson("[1]\r\n[2]\n", 100),
+            (vec![text("[1]"), text("[2]")], 0)
+        );
+        assert_eq!(ndjson("AAEC", 100).0, [Line::Binary(vec![0, 1, 2])]);
+        assert_eq!(ndjson("{}\n[1]", 100).0, [Line::Malformed, text("[1]")]);
+        assert_eq!(ndjson("", 100), (vec![], 0));
+        assert_eq!(ndjson("[1]\n[2]\n[3]\n", 1), (vec![text("[1]")], 2));
     }
 
     #[test]
     fn any_other_type_is_one_message() {
         let body = b"{\"topic\":\n1}";
+        let one = |body| lines(&HeaderMap::new(), body, 100);
         let expected = Line::Text("{\"topic\":\n1}".to_owned());
-        assert_eq!(lines(&HeaderMap::new(), body, 100), [expected]);
-        assert_eq!(lines(&HeaderMap::new(), b"\xff", 100), [Line::Malformed]);
+        assert_eq!(one(body), (vec![expected], 0));
+        assert_eq!(one(b"\xff"), (vec![Line::Malformed], 0));
     }
 }

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use vaxel_actor::{Actor, Context, ExitReason, Handler, Mailbox, Message, Time, TimerRef};
+use vaxel_net::OutboxPolicy;
 use vaxel_pubsub::{Broadcast, Subscription};
 use vaxel_websocket::Frame;
 
 use super::POLL_SHARD;
 use super::config::PollConfig;
 use super::home::PollHome;
+use super::outbox::{Outbox, Pushed};
 use super::request::Line;
 use super::sessions::Place;
 use crate::assigns::Assigns;
@@ -81,8 +83,7 @@ pub(super) struct PollSession {
     session: Box<Session>,
     home: PollHome,
     config: PollConfig,
-    outbox: Vec<Frame>,
-    outbox_bytes: usize,
+    outbox: Outbox,
     waiting: Option<(oneshot::Sender<Vec<Frame>>, TimerRef)>,
     feeds: VecDeque<Feed>,
     retry: Option<TimerRef>,
@@ -113,7 +114,11 @@ impl Actor for PollSession {
             subscriptions: Vec::new(),
         };
         let by_id = start.assigns.socket_id();
-        let by_id = by_id.map(|id| home.endpoint.subscribe(id, home.broadcasts.clone()));
+        let by_id = by_id.map(|id| {
+            home.endpoint
+                .pubsub()
+                .subscribe_or_kill(id, home.broadcasts.clone())
+        });
         let mount = u16::try_from(start.mount).expect("checked when made");
         let mut session = Session::new(mount, start.version);
         session.assign(&home.endpoint, start.assigns, || home.address());
@@ -124,8 +129,7 @@ impl Actor for PollSession {
             session,
             home,
             config: start.config,
-            outbox: Vec::new(),
-            outbox_bytes: 0,
+            outbox: Outbox::new(start.config.outbox_bytes_max),
             waiting: None,
             feeds: VecDeque::new(),
             retry: None,
@@ -147,7 +151,7 @@ impl Handler<Request> for PollSession {
                 self.waiting = Some((reply, timer));
                 self.flush(cx);
             }
-            Request::Feed(_, reply) if self.feeds.len() >= FEEDS_MAX => _ = reply.send(408),
+            Request::Feed(_, reply) if self.feeds.len() >= FEEDS_MAX => self.late(reply),
             Request::Feed(lines, reply) => {
                 self.feeds.push_back(Feed {
                     lines: lines.into(),
@@ -180,7 +184,7 @@ impl Handler<Command> for PollSession {
             _ => return,
         };
         for frame in frames {
-            self.push(frame, cx);
+            self.push(frame, OutboxPolicy::Close, cx);
         }
         self.feed(cx);
         self.flush(cx);
@@ -215,7 +219,8 @@ impl Handler<Broadcast> for PollSession {
         }
         if let Some(frame) = command::encode(&broadcast, self.session.version) {
             self.home.add(|counters| &counters.deliveries, 1);
-            self.push(frame, cx);
+            let policy = self.home.endpoint.slow_policy(&broadcast);
+            self.push(frame, policy, cx);
             self.flush(cx);
         }
     }
@@ -243,21 +248,31 @@ impl Handler<Clock> for PollSession {
 }
 
 impl PollSession {
-    /// Keeps a frame until the client polls; a client that does not keep up loses its session.
-    fn push(&mut self, frame: Frame, cx: &mut Context<Self>) {
-        self.outbox_bytes += frame.as_bytes().len();
-        self.outbox.push(frame);
-        if self.outbox_bytes > self.config.outbox_bytes_max {
-            self.home.add(|counters| &counters.poll_sessions_behind, 1);
-            cx.stop();
+    /// Keeps a frame until the client polls; a client that does not keep up with what it must not
+    /// miss loses its session.
+    fn push(&mut self, frame: Frame, policy: OutboxPolicy, cx: &mut Context<Self>) {
+        match self.outbox.push(frame, policy) {
+            Pushed::Waits => {}
+            Pushed::Conflated => self.home.add(|counters| &counters.poll_frames_conflated, 1),
+            Pushed::Dropped => self.home.add(|counters| &counters.poll_frames_dropped, 1),
+            Pushed::Full => {
+                self.home.add(|counters| &counters.poll_sessions_behind, 1);
+                cx.stop();
+            }
         }
+    }
+
+    /// Answers that messages were not taken in time.
+    fn late(&self, reply: oneshot::Sender<u16>) {
+        self.home.add(|counters| &counters.poll_requests_late, 1);
+        // A client that has gone needs no answer.
+        _ = reply.send(408);
     }
 
     /// Gives what waits to the poll that waits.
     fn flush(&mut self, cx: &mut Context<Self>) {
         if self.waiting.is_some() && !self.outbox.is_empty() {
-            self.outbox_bytes = 0;
-            let frames = std::mem::take(&mut self.outbox);
+            let frames = self.outbox.take();
             self.answer(frames, cx);
         }
     }
@@ -269,8 +284,7 @@ impl PollSession {
         };
         cx.cancel(&timer);
         if let Err(frames) = reply.send(frames) {
-            self.outbox_bytes = frames.iter().map(|frame| frame.as_bytes().len()).sum();
-            self.outbox = frames;
+            self.outbox.put_back(frames);
         } else {
             self.polled = cx.system().now();
         }
@@ -286,7 +300,7 @@ impl PollSession {
                     return cx.stop();
                 }
                 Taken::Some if cx.system().now() - feed.since > self.config.window => {
-                    _ = feed.reply.send(408);
+                    self.late(feed.reply);
                 }
                 Taken::Some => {
                     self.feeds.push_front(feed);
@@ -305,7 +319,7 @@ impl PollSession {
             let outcome = dispatch::take(socket, &mut self.home, &mut self.session, line.raw());
             match outcome {
                 Outcome::Done => {}
-                Outcome::Answer(frame) => self.push(frame, cx),
+                Outcome::Answer(frame) => self.push(frame, OutboxPolicy::Close, cx),
                 Outcome::Pause(_) => return Taken::Some,
                 Outcome::Malformed => return Taken::Malformed,
             }

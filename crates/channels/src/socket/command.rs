@@ -1,5 +1,6 @@
 //! What other threads tell a shard.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -105,24 +106,25 @@ pub(crate) fn encode(broadcast: &Broadcast, version: Version) -> Option<Frame> {
         }
         (Content::Bytes(_), Version::V1) => return None,
     };
-    let numbered = broadcast
-        .offset()
-        .and_then(|offset| with_offset(json, offset));
+    let numbered = numbered(json, broadcast.offset());
     let message = Outgoing {
         join_ref: None,
         reference: None,
         topic,
         event,
-        payload: Body::Json(numbered.as_deref().unwrap_or(json)),
+        payload: Body::Json(&numbered),
     };
     Some(message.encode(version))
 }
 
-/// An object with its offset as last member; none when the payload is no object.
-fn with_offset(json: &str, offset: Offset) -> Option<String> {
-    let open = json.strip_suffix('}')?.trim_end();
+/// An object with its offset as last member; anything else, or what has none, as it is.
+pub(crate) fn numbered(json: &str, offset: Option<Offset>) -> Cow<'_, str> {
+    let (Some(offset), Some(open)) = (offset, json.strip_suffix('}')) else {
+        return json.into();
+    };
+    let open = open.trim_end();
     let comma = if open.len() > 1 { "," } else { "" };
-    Some(format!(r#"{open}{comma}"vx_offset":"{offset}"}}"#))
+    format!(r#"{open}{comma}"vx_offset":"{offset}"}}"#).into()
 }
 
 #[cfg(test)]

@@ -122,6 +122,10 @@ pub(crate) fn vacate<H: Home>(
 }
 
 /// Hands a broadcast to the channel at `position`, if the channel intercepts it.
+///
+/// On a topic that keeps a history all broadcasts take the way of those that are intercepted, so
+/// that a client gets them in the order of their offsets. One whose channel cannot take another is
+/// made to come back: it gets from the history what it would miss otherwise.
 pub(crate) fn intercept<H: Home>(
     home: &H,
     socket: &Socket,
@@ -133,13 +137,20 @@ pub(crate) fn intercept<H: Home>(
     if !entry.membership.intercepts {
         return false;
     }
-    let route = socket.route(broadcast.topic());
-    if !route.is_some_and(|(kind, _)| kind.intercepts().contains(&broadcast.event())) {
+    let is_kept = broadcast.offset().is_some();
+    let is_meant = || {
+        let route = socket.route(broadcast.topic());
+        route.is_some_and(|(kind, _)| kind.intercepts().contains(&broadcast.event()))
+    };
+    if !is_kept && !is_meant() {
         return false;
     }
     // One that has just ended needs none; its client is about to hear of it.
     if let Err(SendError::Full(_)) = entry.inbox.cast(Inbound::Out(broadcast.clone())) {
         home.add(|counters| &counters.intercepts_missed, 1);
+        if is_kept {
+            entry.inbox.erase().kill();
+        }
     }
     true
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod client;
+pub(crate) mod poll;
 pub(crate) mod routes;
 
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use vaxel_actor::System;
-use vaxel_channels::{ChannelsNet, ChannelsProtocol, Endpoint, PresenceConfig, Socket};
+use vaxel_channels::{ChannelsNet, ChannelsProtocol, Endpoint, LongPoll, PresenceConfig, Socket};
 use vaxel_net::NetConfig;
 
 pub(crate) use client::Client;
@@ -21,6 +22,7 @@ pub(crate) struct TestServer {
     pub(crate) net: ChannelsNet,
     pub(crate) endpoint: Endpoint,
     pub(crate) system: System,
+    pub(crate) long_poll: LongPoll,
     _runtime: Runtime,
 }
 
@@ -58,6 +60,7 @@ impl TestServer {
         let protocol = ChannelsProtocol::new(system.clone(), sockets, config.shards.get());
         let protocol = protocol.presence(presence);
         let endpoint = protocol.endpoint().clone();
+        let long_poll = protocol.long_poll();
         let router = axum::Router::new();
         let net = vaxel_net::start(config, protocol, router, runtime.handle().clone());
         let net = net.expect("a free port");
@@ -66,6 +69,7 @@ impl TestServer {
             net,
             endpoint,
             system,
+            long_poll,
             _runtime: runtime,
         }
     }

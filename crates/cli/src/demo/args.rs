@@ -1,6 +1,7 @@
 //! The command line of `vaxel demo`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -32,4 +33,8 @@ pub(crate) struct DemoArgs {
     /// Threads that run actors; one per core unless told otherwise.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
+    /// Folder for what is said in the chat and traded in the order book, made if it is not there.
+    /// Without it they are forgotten with the process.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use vaxel::supervisor::SupervisorRef;
 use vaxel::{Endpoint, Figures, Pid, Server};
 
+use super::data::Data;
 use super::exchange;
 
 /// Samples that a newcomer is given: two minutes.
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     /// Messages each worker has handled in its present life.
     handled: HashMap<&'static str, AtomicU64>,
     state: Mutex<State>,
+    pub(crate) data: Data,
 }
 
 /// What there is once clients can connect.
@@ -51,7 +53,7 @@ pub(crate) struct State {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(data: Data) -> Self {
         let latency_us = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3);
         let state = State {
             history: VecDeque::with_capacity(HISTORY_MAX),
@@ -68,6 +70,7 @@ impl Shared {
                 .map(|name| (name, AtomicU64::new(0)))
                 .collect(),
             state: Mutex::new(state),
+            data,
         }
     }
 
@@ -84,6 +87,7 @@ impl Shared {
             rss_bytes_idle: rss_bytes(),
         };
         _ = self.running.set(running);
+        self.data.started(server);
     }
 
     pub(crate) fn running(&self) -> Option<&Running> {

@@ -55,6 +55,8 @@ pub(crate) struct Core {
     /// Somebody looks after calls that wait for long. Not so on a manual clock, where a limit must
     /// begin at the moment at which the call does.
     pub(crate) sweeps_calls: bool,
+    /// A worker may look on for a moment before it parks: others run meanwhile, and time passes.
+    pub(crate) spins: bool,
     types: RwLock<HashMap<TypeId, NonNull<TypeTable>>>,
     flushers: RwLock<Vec<Arc<dyn Flusher>>>,
     on_event: Option<OnEvent>,
@@ -121,6 +123,11 @@ pub(crate) fn type_hash(id: TypeId) -> u64 {
     fold.0
 }
 
+/// Whether threads of this process can run at the same time.
+fn has_cores() -> bool {
+    std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
+}
+
 impl Core {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
@@ -137,6 +144,7 @@ impl Core {
             },
             names: Names::default(),
             sweeps_calls: settings.watchdog && !settings.clock.is_manual(),
+            spins: !settings.clock.is_manual() && has_cores(),
             waiting: Waiting::default(),
             timers: Timers::new(&settings.clock),
             clock: settings.clock,

@@ -14,6 +14,8 @@
 use crate::sync::{AtomicU64, AtomicUsize, fault, fence};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 
+/// Away from what workers read at every turn.
+#[repr(align(128))]
 pub(crate) struct Idle {
     parked: AtomicU64,
     searching: AtomicUsize,
@@ -58,8 +60,9 @@ impl Idle {
         None
     }
 
-    pub(crate) fn start_search(&self) {
-        self.searching.fetch_add(1, SeqCst);
+    /// True when nobody else is searching.
+    pub(crate) fn start_search(&self) -> bool {
+        self.searching.fetch_add(1, SeqCst) == 0
     }
 
     /// True when this was the last searcher: if it found work it must wake another.

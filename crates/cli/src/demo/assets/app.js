@@ -4,6 +4,7 @@
  * The wire, all of it over the socket mounted at `/socket`, Phoenix Channels 2.0.0 in JSON:
  *
  * `room:<name>`
+ *     join reply {}; with `--data` {history: [{at, line}, …]}, at in epoch ms, line as it was shouted
  *     push `shout` {user, body, id}: broadcast unchanged as `shout` to all members, sender too
  *     push `ping` {…}: answered `ok` with the same payload
  *     push `crash`: the channel's actor panics; the member gets `phx_error`
@@ -21,6 +22,12 @@
  *
  * `tree:demo`
  *     push `crash` {id}: answered `ok`, or `error` {reason}
+ *
+ * `floor:demo`
+ *     join reply {symbol, is_kept}: the symbol of the order book, and whether `--data` keeps it
+ *
+ * `book:<symbol>`
+ *     as in examples/orders
  */
 
 import { Actors } from "./actors.js";
@@ -205,6 +212,14 @@ setInterval(() => {
     write(byId("round-trip-value"), joined(microseconds((performance.now() - sent) * 1000)));
   });
 }, PING_EVERY_MS);
+
+// The order book, which is opened when somebody looks.
+
+const bookBox = byId("book");
+bookBox.addEventListener("toggle", async () => {
+  const { Book } = await import("./book.js");
+  new Book(socket, byId("book-view"), { watch });
+}, { once: true });
 
 // The connection.
 

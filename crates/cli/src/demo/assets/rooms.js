@@ -46,7 +46,8 @@ export class Room {
     this.channel.on("shout", (payload) => this.#heard(payload));
     this.channel.onState((state) => this.#became(state));
     this.channel.onError((reason) => this.#failed(reason));
-    this.channel.join().receive("error", (reply) => this.#refused(reply));
+    this.channel.join().receive("ok", (reply) => this.#recalled(reply))
+      .receive("error", (reply) => this.#refused(reply));
   }
 
   get joined() {
@@ -95,10 +96,24 @@ export class Room {
       this.changed();
       return;
     }
+    if (!mine) this.unread++;
+    this.#show(payload, id, mine);
+  }
+
+  /** What was said before, where the server keeps it; what this page has already is passed over. */
+  #recalled(reply) {
+    const history = Array.isArray(reply?.history) ? reply.history : [];
+    const known = new Set(this.rows.map(({ id }) => id));
+    for (const { at, line } of history) {
+      const id = typeof line?.id === "string" ? line.id : null;
+      if (id === null || !known.has(id)) this.#show(line, id, this.#own.has(id), at);
+    }
+  }
+
+  #show(payload, id, mine, at) {
     const user = text(payload?.user, "someone", 24);
     const body = text(payload?.body, "(nothing to read)", SHOWN_MAX);
-    if (!mine) this.unread++;
-    this.#add({ kind: "message", id, user, body, mine, status: "sent" });
+    this.#add({ kind: "message", id, user, body, mine, status: "sent" }, at);
   }
 
   #became({ name, nextAttemptAt }) {
@@ -127,8 +142,8 @@ export class Room {
     this.#add({ kind: "event", tone: "refused", reason });
   }
 
-  #add(row) {
-    row.at = Date.now();
+  #add(row, at = Date.now()) {
+    row.at = at;
     this.rows.push(row);
     if (this.rows.length > ROWS_MAX) {
       this.rows.shift();
