@@ -5,6 +5,7 @@ mod bare;
 mod chaos;
 mod child;
 mod interrupt;
+mod outsider;
 mod process;
 pub(crate) mod progress;
 pub(crate) mod report;
