@@ -3,7 +3,7 @@
 //! `tidy` holds the rules that neither the compiler nor clippy knows: which crate may depend on
 //! which, where `unsafe` may live, how long a file may grow. `test` is the one command that runs
 //! every check there is, tidy included, and installs what the checks need. `peers` measures our
-//! actors beside other libraries'.
+//! actors beside other libraries', `socket-peers` our connections.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -13,6 +13,7 @@
 )]
 
 mod peers;
+mod socket_peers;
 mod test;
 mod tidy;
 
@@ -36,6 +37,7 @@ enum Task {
     /// Run every check: format, lints, docs, tests, models, real clients, a real browser.
     Test(test::Options),
     Peers(peers::Options),
+    SocketPeers(socket_peers::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::main(&root),
         Task::Test(options) => test::main(&root, &options),
         Task::Peers(options) => peers::main(&root, &options),
+        Task::SocketPeers(options) => socket_peers::main(&root, &options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -9,10 +9,10 @@
 mod autobahn;
 mod count;
 mod facade;
-mod process;
+pub(crate) mod process;
 mod stages;
 mod summary;
-mod tools;
+pub(crate) mod tools;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ enum Outcome {
 }
 
 /// What a check works with.
-struct Session {
+pub(crate) struct Session {
     root: PathBuf,
     runtime: Runtime,
     /// When the check at hand has used up its time.
@@ -75,6 +75,23 @@ struct Session {
     is_terminal: bool,
     /// Time is no object.
     is_deep: bool,
+}
+
+impl Session {
+    /// For commands that are to end within `limit` from now, together.
+    pub(crate) fn new(root: &Path, limit: Duration) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            root: root.to_path_buf(),
+            runtime,
+            deadline: Instant::now() + limit,
+            count: Count::default(),
+            is_terminal: std::io::stdout().is_terminal(),
+            is_deep: false,
+        })
+    }
 }
 
 /// Runs what was asked for; true when nothing failed.
@@ -89,17 +106,8 @@ pub(crate) fn main(root: &Path, options: &Options) -> Result<bool> {
         return Ok(true);
     }
     let chosen = choose(&options.only)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let mut session = Session {
-        root: root.to_path_buf(),
-        runtime,
-        deadline: Instant::now(),
-        count: Count::default(),
-        is_terminal: std::io::stdout().is_terminal(),
-        is_deep: options.deep,
-    };
+    let mut session = Session::new(root, Duration::ZERO)?;
+    session.is_deep = options.deep;
     let mut reports = Vec::new();
     for stage in chosen {
         match run(&mut session, stage) {

@@ -36,15 +36,15 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// A command that ended by itself.
-pub(super) struct Finished {
-    pub(super) status: ExitStatus,
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
     /// Both streams, line by line, as far as [`KEPT_BYTES_MAX`].
-    pub(super) output: String,
+    pub(crate) output: String,
 }
 
 /// Which streams a command shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Show {
+pub(crate) enum Show {
     All,
     /// Standard output is for us to read: messages in JSON, version numbers.
     Errors,
@@ -53,7 +53,7 @@ pub(super) enum Show {
 
 impl Session {
     /// A command in the root of the repository, with colours when a person watches.
-    pub(super) fn command<A: AsRef<OsStr>>(
+    pub(crate) fn command<A: AsRef<OsStr>>(
         &self,
         program: impl AsRef<OsStr>,
         arguments: impl IntoIterator<Item = A>,
@@ -79,7 +79,7 @@ impl Session {
 
     /// Runs a command to its end. It is an error when it cannot start, when the check's time is
     /// up, and when the task is interrupted; a bad exit status is not.
-    pub(super) fn run(&mut self, mut command: Command, show: Show) -> Result<Finished> {
+    pub(crate) fn run(&mut self, mut command: Command, show: Show) -> Result<Finished> {
         let name = command
             .as_std()
             .get_program()

@@ -12,10 +12,10 @@ use super::Session;
 use super::process::{Finished, Show};
 
 /// Why something is not there.
-pub(super) struct Missing(pub(super) String);
+pub(crate) struct Missing(pub(crate) String);
 
 /// The thing, or why it is missing.
-type Found<T> = Result<Result<T, Missing>>;
+pub(crate) type Found<T> = Result<Result<T, Missing>>;
 
 /// The oldest node whose test runner knows what the suites use.
 const NODE_MAJOR_MIN: u32 = 20;
@@ -103,7 +103,7 @@ pub(super) fn sanitizer(session: &mut Session) -> Found<()> {
 }
 
 /// Node in a version that the suites can use.
-pub(super) fn node(session: &mut Session) -> Found<String> {
+pub(crate) fn node(session: &mut Session) -> Found<String> {
     let Some(version) = output(session, "node", &["--version"]) else {
         return Ok(Err(Missing("node is not installed".to_owned())));
     };
@@ -123,7 +123,7 @@ pub(super) fn node(session: &mut Session) -> Found<String> {
 }
 
 /// The npm packages of a suite, as its lock file pins them.
-pub(super) fn packages(session: &mut Session, folder: &str) -> Found<()> {
+pub(crate) fn packages(session: &mut Session, folder: &str) -> Found<()> {
     if output(session, "npm", &["--version"]).is_none() {
         return Ok(Err(Missing("npm is not installed".to_owned())));
     }
@@ -238,7 +238,7 @@ fn has_erlang(session: &mut Session) -> bool {
 }
 
 /// Installs a package of the system, which only root on a Debian can.
-fn apt_install(session: &mut Session, package: &str) -> Found<()> {
+pub(crate) fn apt_install(session: &mut Session, package: &str) -> Found<()> {
     if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
         return Ok(Err(Missing(format!(
             "{package} is not installed and only root on a Debian can (apt-get install {package})"
@@ -289,7 +289,8 @@ fn installed(finished: &Finished, what: &str) -> Found<()> {
     anyhow::bail!("{what} could not be installed, see above")
 }
 
-fn answers(session: &mut Session, program: &str, arguments: &[&str]) -> bool {
+/// Whether a program exists and is content with `arguments`.
+pub(crate) fn answers(session: &mut Session, program: &str, arguments: &[&str]) -> bool {
     output(session, program, arguments).is_some()
 }
 

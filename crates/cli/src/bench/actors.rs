@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use clap::Args;
 use vaxel_bench_rows::{Asked, Case, Plan};
 
-use crate::bench::report::Report;
-use side::{Outsider, Within};
+use crate::bench::{outsider::Outsider, report::Report};
+use side::Within;
 
 /// Our actors beside plain tokio tasks: memory, spawning, messages, calls, crashes, spinners.
 ///

@@ -1,8 +1,10 @@
-//! A server started for a measurement: this same binary, pinned, and stopped whatever happens.
+//! A server started for a measurement: this same binary or a peer's, pinned, and stopped whatever
+//! happens.
 
 use std::{
     collections::VecDeque,
     env,
+    ffi::OsStr,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::{Child, ChildStderr, Command, Stdio},
@@ -45,15 +47,30 @@ impl Server {
     /// # Errors
     /// When it ends or does not listen in time; its last words are in the error.
     pub(crate) fn start(words: &[String], cores: &[usize]) -> anyhow::Result<Self> {
+        let binary = env::current_exe().context("cannot find this binary")?;
+        Self::start_program(binary.as_os_str(), words, cores)
+    }
+
+    /// As [`start`](Self::start), for another program, which takes `--listen ADDR` too and must be
+    /// the server itself: what it starts in turn is not measured.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub(crate) fn start_program(
+        program: &OsStr,
+        words: &[String],
+        cores: &[usize],
+    ) -> anyhow::Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let mut command = Command::new(env::current_exe().context("cannot find this binary")?);
+        let name = format!("{} {}", program.display(), words.join(" "));
+        let mut command = Command::new(program);
         command.args(words).arg("--listen").arg(address.to_string());
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let mut child = spawn_on(command, cores.to_vec())
-            .with_context(|| format!("cannot start `vaxel {}`", words.join(" ")))?;
+        let mut child =
+            spawn_on(command, cores.to_vec()).with_context(|| format!("cannot start `{name}`"))?;
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let listener = child
             .stderr
@@ -65,7 +82,7 @@ impl Server {
             last_words,
             listener,
         };
-        server.wait_until_it_listens(words)?;
+        server.wait_until_it_listens(&name)?;
         Ok(server)
     }
 
@@ -79,8 +96,7 @@ impl Server {
         Process::new(self.child.id()).context("cannot read the server's figures from /proc")
     }
 
-    fn wait_until_it_listens(&mut self, words: &[String]) -> anyhow::Result<()> {
-        let name = words.join(" ");
+    fn wait_until_it_listens(&mut self, name: &str) -> anyhow::Result<()> {
         let started = Instant::now();
         while started.elapsed() < START_LIMIT {
             if let Some(status) = self.child.try_wait()? {
@@ -88,7 +104,7 @@ impl Server {
                 if let Some(listener) = self.listener.take() {
                     let _ = listener.join();
                 }
-                bail!("`vaxel {name}` ended with {status}: {}", self.last_words());
+                bail!("`{name}` ended with {status}: {}", self.last_words());
             }
             if TcpStream::connect_timeout(&self.address, LOOK).is_ok() {
                 return Ok(());
@@ -96,7 +112,7 @@ impl Server {
             interrupt::pause(LOOK)?;
         }
         bail!(
-            "`vaxel {name}` does not listen after {START_LIMIT:?}: {}",
+            "`{name}` does not listen after {START_LIMIT:?}: {}",
             self.last_words()
         );
     }

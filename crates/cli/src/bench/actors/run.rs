@@ -8,12 +8,9 @@ use anyhow::Context;
 use hdrhistogram::Histogram;
 use vaxel_bench_rows::{Case, Measure, Measured, Plan, Stall};
 
-use super::{
-    ActorsArgs, alive,
-    side::{Outsider, Within},
-    table::Table,
-};
+use super::{ActorsArgs, alive, side::Within, table::Table};
 use crate::bench::{
+    outsider::Outsider,
     progress::Progress,
     report::{Better, Figure, Quantiles, Report},
     stats::{Comparison, median},

@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use super::side::{Outsider, Within};
-use crate::bench::report::{Figure, number};
+use super::side::Within;
+use crate::bench::{
+    outsider::Outsider,
+    report::{Figure, number},
+};
 
 /// Rows in the order in which they were measured, a column for each side.
 pub(super) struct Table {

@@ -6,6 +6,11 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 
 use super::{fleet::Crew, script::Conversation, session::Plan};
+use crate::bench::{outsider::Outsider, process};
+
+/// Files of a process that are no connections, with what chance may deal out to one shard beyond
+/// its share.
+const SPARE_FILES: usize = 2_000;
 
 /// Measure a server's sockets with clients that speak Phoenix Channels.
 ///
@@ -25,6 +30,10 @@ use super::{fleet::Crew, script::Conversation, session::Plan};
 /// loop differs from itself in the same way is printed beside each ratio, and where that is more
 /// than the margin claimed, or the ratio's own interval reaches across the goal, the result is
 /// called inconclusive.
+///
+/// More connections than a process may open files are dealt out to as many shards and threads of
+/// clients as they need, each with a table of open files of its own: `--connections 50000 --case
+/// broadcast-rate` has 50,000 watchers of one topic.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SocketsArgs {
     /// The server's socket, such as ws://127.0.0.1:4000/socket.
@@ -39,6 +48,12 @@ pub(crate) struct SocketsArgs {
     /// Measure Vaxel's demo in pairs with this denominator, started here.
     #[arg(long, value_enum, conflicts_with_all = ["url", "pid", "subject"])]
     pub(super) compare: Option<Denominator>,
+    /// With --compare: measure this server instead of Vaxel's demo. It is started with `--listen
+    /// ADDR` and answers raw frames as `vaxel bench loop` does; `cargo xtask socket-peers` has
+    /// some.
+    #[arg(long, value_name = "NAME=COMMAND", requires = "compare")]
+    #[arg(conflicts_with = "workers")]
+    pub(super) peer: Option<Outsider>,
     /// What to measure; connecting and joining happen in any case.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CASE")]
     pub(super) case: Vec<Case>,
@@ -228,6 +243,30 @@ impl SocketsArgs {
         } else {
             1_000
         })
+    }
+
+    /// The same with as many shards and threads of clients as the connections need.
+    ///
+    /// # Errors
+    /// When a peer would have to have several.
+    pub(super) fn spread(&self) -> anyhow::Result<Self> {
+        let mut spread = self.clone();
+        let tables = self.file_tables();
+        ensure!(
+            tables == 1 || self.peer.is_none(),
+            "a peer has one table of open files, which has no room for {} connections",
+            self.connections()
+        );
+        spread.shards = self.shards.max(u16::try_from(tables)?);
+        spread.threads = self.threads.max(tables);
+        Ok(spread)
+    }
+
+    /// How many tables of open files the connections need.
+    pub(super) fn file_tables(&self) -> usize {
+        let limit = usize::try_from(process::raise_file_limit()).unwrap_or(usize::MAX);
+        self.connections()
+            .div_ceil(limit.saturating_sub(SPARE_FILES).max(1))
     }
 
     /// Whether `case` is to be printed. All are when none is named.

@@ -1,4 +1,4 @@
-//! Vaxel against the bare loop, in pairs.
+//! Vaxel, or a peer, against the bare loop, in pairs.
 //!
 //! The servers take turns: loop, Vaxel, loop, Vaxel, … loop. Each turn is a fresh process, a fresh
 //! fleet and the same phases. A pair is a turn of Vaxel's and the loop's before it; the control
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::bench::{
     child::Server,
+    outsider::Outsider,
     process, progress,
     report::{Better, Contest, Figure, Report},
     stats::{Comparison, median},
@@ -37,35 +38,46 @@ const WIRE_TOLERANCE: f64 = 0.001;
 const BUSY_MAX: f64 = 0.95;
 
 /// Who takes a turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Subject {
+#[derive(Debug, Clone, Copy)]
+enum Subject<'a> {
     Loop,
     Vaxel,
+    Peer(&'a Outsider),
 }
 
-impl Subject {
-    fn name(self) -> &'static str {
+impl<'a> Subject<'a> {
+    /// Who is compared with the loop.
+    fn challenger(args: &'a SocketsArgs) -> Self {
+        args.peer.as_ref().map_or(Self::Vaxel, Self::Peer)
+    }
+
+    fn is_loop(self) -> bool {
+        matches!(self, Self::Loop)
+    }
+
+    fn name(self) -> &'a str {
         match self {
             Self::Loop => "loop",
             Self::Vaxel => "vaxel",
+            Self::Peer(outsider) => &outsider.name,
         }
     }
 
-    /// The command line of the server, without its address.
-    fn words(self, args: &SocketsArgs) -> Vec<String> {
+    /// Starts the server on `cores`.
+    fn start(self, args: &SocketsArgs, cores: &[usize]) -> anyhow::Result<Server> {
         let shards = ["--shards".to_owned(), args.shards.to_string()];
         let workers = ["--workers".to_owned(), args.workers.to_string()];
-        match self {
-            Self::Loop => ["bench".to_owned(), "loop".to_owned()]
-                .into_iter()
-                .chain(shards)
-                .collect(),
-            Self::Vaxel => ["demo".to_owned()]
-                .into_iter()
-                .chain(shards)
-                .chain(workers)
-                .collect(),
+        let mut words = match self {
+            Self::Loop => [&["bench".to_owned(), "loop".to_owned()], &shards[..]].concat(),
+            Self::Vaxel => [&["demo".to_owned()], &shards[..], &workers[..]].concat(),
+            Self::Peer(Outsider { program, words, .. }) => {
+                return Server::start_program(program, words, cores);
+            }
+        };
+        if args.file_tables() > 1 {
+            words.extend(["--file-tables", "per-shard"].map(str::to_owned));
         }
+        Server::start(&words, cores)
     }
 }
 
@@ -74,19 +86,26 @@ impl Subject {
 /// # Errors
 /// When a server cannot be started or a phase cannot be run.
 pub(super) fn run(args: &SocketsArgs, report: &mut Report) -> anyhow::Result<()> {
+    // A peer inherits the limit, and not every one of them raises its own.
+    process::raise_file_limit();
+    let args = &args.spread()?;
     let cores = Cores::choose(usize::from(args.shards), args.plan()?.crew.threads, report)?;
     let total = args.connections();
+    let challenger = Subject::challenger(args);
     report.heading(&format!(
-        "{} pairs with the bare loop, {total} connections, shards {}, workers {}",
-        args.pairs, args.shards, args.workers
+        "{}, {} pairs with the bare loop, {total} connections, shards {}, workers {}",
+        challenger.name(),
+        args.pairs,
+        args.shards,
+        args.workers
     ))?;
-    let mut turns: Vec<(Subject, Metrics)> = Vec::new();
+    let mut turns: Vec<(Subject<'_>, Metrics)> = Vec::new();
     let count = 2 * args.pairs as usize + 1;
     for turn in 0..count {
         let subject = if turn % 2 == 0 {
             Subject::Loop
         } else {
-            Subject::Vaxel
+            challenger
         };
         progress::set_context(format!("{} of {count}, {}: ", turn + 1, subject.name()));
         let (metrics, faults) = take_turn(args, subject, &cores)?;
@@ -96,7 +115,7 @@ pub(super) fn run(args: &SocketsArgs, report: &mut Report) -> anyhow::Result<()>
         turns.push((subject, metrics));
     }
     progress::set_context("");
-    Summary::of(&turns).print(args, report)
+    Summary::of(challenger, &turns).print(args, report)
 }
 
 /// Which cores the server and the clients run on. Empty means anywhere.
@@ -108,32 +127,46 @@ impl Cores {
     /// The first cores for the server and the next ones for the clients: this thread moves there.
     fn choose(shards: usize, threads: usize, report: &mut Report) -> anyhow::Result<Self> {
         let allowed = process::allowed_cores()?;
-        if allowed.len() < shards + threads {
-            report.note(&format!(
-                "{} cores are too few to part {shards} shards from {threads} threads of clients, \
-                 so nothing is pinned",
-                allowed.len()
-            ))?;
+        if allowed.len() < 2 {
+            report.note("there is one core for the server and the clients")?;
             return Ok(Self { server: Vec::new() });
         }
-        let (server, rest) = allowed.split_at(shards);
-        process::pin_this_thread(&rest[..threads])?;
+        let count = cores_of_server(allowed.len(), shards, threads);
+        if count < shards {
+            report.note(&format!(
+                "of {} cores the server's {shards} shards share {count}",
+                allowed.len()
+            ))?;
+        }
+        let (server, rest) = allowed.split_at(count);
+        process::pin_this_thread(&rest[..threads.min(rest.len())])?;
         Ok(Self {
             server: server.to_vec(),
         })
     }
 }
 
+/// One core for each shard where that leaves one for each thread of clients, and its part of them
+/// otherwise.
+fn cores_of_server(cores: usize, shards: usize, threads: usize) -> usize {
+    match shards + threads {
+        needed if needed <= cores => shards,
+        needed => (cores * shards / needed).clamp(1, cores - 1),
+    }
+}
+
 /// One server through all phases, from its start to its end.
 fn take_turn(
     args: &SocketsArgs,
-    subject: Subject,
+    subject: Subject<'_>,
     cores: &Cores,
 ) -> anyhow::Result<(Metrics, Vec<String>)> {
-    let server = Server::start(&subject.words(args), &cores.server)?;
+    let server = subject.start(args, &cores.server)?;
     let conversation = args.conversation();
     let (target, script) = match subject {
-        Subject::Loop => (Target::bare(server.address()), Script::bare(&conversation)?),
+        Subject::Loop | Subject::Peer(_) => {
+            (Target::bare(server.address()), Script::bare(&conversation)?)
+        }
         Subject::Vaxel => {
             let target = Target::parse(&format!("ws://{}/socket", server.address()))?;
             (target, Script::phoenix(&conversation)?)
@@ -158,6 +191,7 @@ fn measure(args: &SocketsArgs, session: &mut Session) -> anyhow::Result<Metrics>
     let opening = session.open_up(total, wants(Case::Memory) || wants(Case::Storm))?;
     if wants(Case::Connect) {
         metrics.add("connect", Step::Connection, &opening.connected);
+        metrics.add_rate("connect", Step::Connection, &opening.connected);
     }
     if wants(Case::Join) {
         metrics.add("join", Step::Join, &opening.joined);
@@ -191,6 +225,7 @@ fn measure(args: &SocketsArgs, session: &mut Session) -> anyhow::Result<Metrics>
     if wants(Case::BroadcastRate) {
         let measured = session.broadcast_at_rate(args.rate.0)?;
         metrics.add("broadcast-rate", Step::Delivery, &measured);
+        metrics.add_p50("broadcast-rate", &measured);
     }
     if wants(Case::Storm) {
         let storm = session.storm(args.storm_depth)?;
@@ -203,24 +238,24 @@ fn measure(args: &SocketsArgs, session: &mut Session) -> anyhow::Result<Metrics>
     Ok(metrics)
 }
 
-/// The turns of each subject, in order: one more of the loop's than of Vaxel's.
+/// The turns of each subject, in order: one more of the loop's than of the challenger's.
 struct Summary<'a> {
+    challenger: Subject<'a>,
     bare: Vec<&'a Metrics>,
     ours: Vec<&'a Metrics>,
 }
 
 impl<'a> Summary<'a> {
-    fn of(turns: &'a [(Subject, Metrics)]) -> Self {
-        let of = |subject| {
-            turns
-                .iter()
-                .filter(|(whose, _)| *whose == subject)
-                .map(|(_, metrics)| metrics)
-                .collect()
+    fn of(challenger: Subject<'a>, turns: &'a [(Subject<'a>, Metrics)]) -> Self {
+        let (bare, ours): (Vec<_>, Vec<_>) =
+            turns.iter().partition(|(subject, _)| subject.is_loop());
+        let metrics = |turns: Vec<&'a (Subject<'a>, Metrics)>| {
+            turns.into_iter().map(|(_, metrics)| metrics).collect()
         };
         Self {
-            bare: of(Subject::Loop),
-            ours: of(Subject::Vaxel),
+            challenger,
+            bare: metrics(bare),
+            ours: metrics(ours),
         }
     }
 
@@ -242,7 +277,7 @@ impl<'a> Summary<'a> {
                 Kind::Figure { unit, goal } => {
                     self.print_figure(key, unit, args.goal.unwrap_or(goal), report)?;
                 }
-                Kind::Alone { unit } => self.print_alone(key, unit, report)?,
+                Kind::Alone { unit, better } => self.print_alone(key, unit, better, report)?,
                 Kind::Wire => self.check_wire(key, report)?,
                 Kind::Busy => self.check_busy(key, report)?,
             }
@@ -263,7 +298,7 @@ impl<'a> Summary<'a> {
         Ok(report.contest(&Contest {
             case: key,
             unit,
-            ours: (Subject::Vaxel.name(), &ours),
+            ours: (self.challenger.name(), &ours),
             theirs: (Subject::Loop.name(), &bare),
             comparison: self.comparison(key),
             goal,
@@ -275,11 +310,12 @@ impl<'a> Summary<'a> {
         &self,
         key: &str,
         unit: &'static str,
+        better: Better,
         report: &mut Report,
     ) -> anyhow::Result<()> {
-        for (subject, turns) in [(Subject::Loop, &self.bare), (Subject::Vaxel, &self.ours)] {
+        for (subject, turns) in [(Subject::Loop, &self.bare), (self.challenger, &self.ours)] {
             let values: Vec<f64> = turns.iter().map(|turn| turn.value(key)).collect();
-            let figure = Figure::new(key, subject.name(), unit, Better::Lower);
+            let figure = Figure::new(key, subject.name(), unit, better);
             report.figure(&figure.runs(&values))?;
         }
         Ok(())
@@ -323,6 +359,19 @@ mod tests {
     }
 
     #[test]
+    fn server_and_clients_have_cores_of_their_own_however_few_there_are() {
+        for (cores, shards, threads, expected) in [
+            (2, 1, 1, 1),
+            (2, 3, 3, 1),
+            (8, 2, 2, 2),
+            (8, 12, 4, 6),
+            (3, 9, 1, 2),
+        ] {
+            assert_eq!(cores_of_server(cores, shards, threads), expected);
+        }
+    }
+
+    #[test]
     fn pairs_are_neighbours_and_the_control_is_the_loop_with_its_next() {
         let turns: Vec<_> = [4.0, 5.0, 8.0, 10.0, 4.0]
             .into_iter()
@@ -338,7 +387,7 @@ mod tests {
                 )
             })
             .collect();
-        let comparison = Summary::of(&turns).comparison("broadcast-saturated-cpu");
+        let comparison = Summary::of(Subject::Vaxel, &turns).comparison("broadcast-saturated-cpu");
         assert_eq!(comparison.pairs, 2);
         assert!(
             (comparison.ratio - 1.25).abs() < 1e-9,

@@ -1,7 +1,10 @@
 //! What one turn of a comparison yields: values by name, in the order measured.
 
 use super::Measured;
-use crate::bench::sockets::{step::Step, suite::p99_millis};
+use crate::bench::{
+    report::{Better, Quantiles},
+    sockets::{step::Step, suite::p99_millis},
+};
 
 /// What a value is for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +20,8 @@ pub(super) enum Kind {
     Alone {
         /// Its unit.
         unit: &'static str,
+        /// Which direction is an improvement.
+        better: Better,
     },
     /// Bytes of a frame, which must be equal.
     Wire,
@@ -52,9 +57,33 @@ impl Metrics {
 
     /// Adds figures that stand alone.
     pub(super) fn add_alone(&mut self, unit: &'static str, figures: &[(&str, f64)]) {
+        let better = Better::Lower;
+        let kind = Kind::Alone { unit, better };
         let figures = figures.iter();
         self.0
-            .extend(figures.map(|&(key, value)| (key.to_owned(), Kind::Alone { unit }, value)));
+            .extend(figures.map(|&(key, value)| (key.to_owned(), kind, value)));
+    }
+
+    /// Adds how many steps a phase took in a second.
+    pub(super) fn add_rate(&mut self, name: &str, step: Step, measured: &Measured) {
+        let kind = Kind::Alone {
+            unit: step.rate_unit(),
+            better: Better::Higher,
+        };
+        self.0
+            .push((format!("{name}-rate"), kind, measured.per_second()));
+    }
+
+    /// Adds the median of the latency, where it is a figure of its own.
+    pub(super) fn add_p50(&mut self, name: &str, measured: &Measured) {
+        let key = format!("{name}-p50");
+        let quantiles = Quantiles::of(&measured.latency, 1e6);
+        let kind = Kind::Figure {
+            unit: "ms",
+            goal: goal(&key),
+        };
+        let p50 = quantiles.map_or(f64::NAN, |quantiles| quantiles.p50);
+        self.0.push((key, kind, p50));
     }
 
     /// The value called `key`; not a number when there is none.
@@ -87,7 +116,11 @@ impl Metrics {
 /// low rate each request pays for its own wake-up.
 fn goal(key: &str) -> f64 {
     match key {
-        "broadcast-saturated-cpu" | "broadcast-rate-p99" | "request-closed-1000-cpu" => 1.15,
+        "broadcast-saturated-cpu"
+        | "broadcast-rate-cpu"
+        | "broadcast-rate-p50"
+        | "broadcast-rate-p99"
+        | "request-closed-1000-cpu" => 1.15,
         "request-closed-all-cpu" => 1.2,
         _ if key.starts_with("connect") || key.starts_with("join") => 1.5,
         _ if key.starts_with("request-open") => 1.5,
