@@ -244,7 +244,7 @@ fn holding(
     let lock = format!("LOCK TABLE {schema}.event IN ACCESS EXCLUSIVE MODE");
     let write = Write::new()
         .sql(lock, vec![])
-        .sql("SELECT pg_sleep(60)", vec![]);
+        .sql(format!("SELECT pg_sleep(60) /* {schema} */"), vec![]);
     let answer = store.write(write);
     let is_held = format!(
         "DO $$ BEGIN WHILE NOT EXISTS (SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock'
@@ -260,6 +260,11 @@ fn open_beside(store: &Postgres) -> Postgres {
     let url = format!("postgres://{USER}:open%20sesame@{}", store.name());
     Postgres::open_with(&url, PostgresConfig::default().schema(fresh_schema()))
         .expect("it is there")
+}
+
+/// Other tests have holders of their own on the same server.
+fn holder_of(schema: &str) -> String {
+    format!("query LIKE '%/* {schema} */' AND pid <> pg_backend_pid()")
 }
 
 fn terminate(store: &Postgres, which: &str) {
@@ -285,14 +290,11 @@ fn an_append_whose_connection_is_cut_has_an_unknown_outcome() {
     execute(&admin, &[&waits]);
     terminate(
         &admin,
-        "query LIKE '%append($1%' AND wait_event_type = 'Lock'",
+        &format!("query LIKE '%\"{schema}\".append(%' AND wait_event_type = 'Lock'"),
     );
     let error = sent.wait().expect_err("its connection is gone");
     assert!(error.is_outcome_unknown(), "{error:?}");
-    terminate(
-        &admin,
-        "query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()",
-    );
+    terminate(&admin, &holder_of(&schema));
     let error = held.wait().expect_err("its connection is gone");
     assert!(
         matches!(error, WriteError::NotWritten { .. }),
@@ -324,10 +326,7 @@ fn a_statement_that_takes_too_long_is_told_and_the_store_goes_on() {
     };
     assert_eq!(source.kind(), FaultKind::TimedOut);
     let admin = open(&server, &fresh_schema());
-    terminate(
-        &admin,
-        "query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()",
-    );
+    terminate(&admin, &holder_of(&schema));
     drop(held.wait());
     store.append(ready).wait().expect("it goes on");
 }
@@ -449,10 +448,7 @@ fn a_queue_is_bounded_by_number_and_by_bytes() {
             store.counters()
         );
         let admin = open(&server, &fresh_schema());
-        terminate(
-            &admin,
-            "query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()",
-        );
+        terminate(&admin, &holder_of(&schema));
         drop(held.wait());
         let overloaded = answers.into_iter().filter_map(|answer| answer.wait().err());
         let overloaded = overloaded.filter(|error| matches!(error, WriteError::Overloaded { .. }));
