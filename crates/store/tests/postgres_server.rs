@@ -241,7 +241,7 @@ fn holding(
     store: &Postgres,
     schema: &str,
 ) -> vaxel_store::Answer<Vec<vaxel_store::Written>, WriteError> {
-    let lock = format!("LOCK TABLE {schema}.event IN ACCESS EXCLUSIVE MODE");
+    let lock = format!("LOCK TABLE {schema}.event IN ACCESS EXCLUSIVE MODE /* {schema} */");
     let write = Write::new()
         .sql(lock, vec![])
         .sql(format!("SELECT pg_sleep(60) /* {schema} */"), vec![]);
