@@ -39,6 +39,17 @@ impl Trouble {
         matches!(severity, Some(Some(Severity::Error)))
     }
 
+    /// Whether nothing more can be asked on this connection.
+    pub(super) fn is_the_end(&self) -> bool {
+        let Self::Server(error) = self else {
+            return true;
+        };
+        match error.as_db_error() {
+            Some(_) => !self.is_undone(),
+            None => error.is_closed() || io_cause(error).is_some(),
+        }
+    }
+
     /// Whether the same may succeed at once: it met another transaction.
     pub(super) fn is_collision(&self) -> bool {
         const COLLISIONS: [SqlState; 3] = [

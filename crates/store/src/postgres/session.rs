@@ -43,8 +43,9 @@ pub(super) struct Session {
     client: Client,
     prepared: Prepared,
     limit: Duration,
-    /// Whether the server was silent for longer than that.
-    is_silent: AtomicBool,
+    /// Whether the server was silent for longer than that, or has said that it is the end: what is
+    /// sent before the connection is seen to be closed would only have an unknown outcome.
+    is_over: AtomicBool,
 }
 
 impl Target {
@@ -74,7 +75,7 @@ impl Target {
             client,
             prepared: prepared.map_err(|error| faults::open_error(&self.name, &error))?,
             limit: self.statement_timeout + SILENCE,
-            is_silent: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
         })
     }
 
@@ -128,7 +129,7 @@ impl Backoff {
 impl Session {
     /// Whether it is of no use any more.
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed() || self.is_silent.load(Relaxed)
+        self.client.is_closed() || self.is_over.load(Relaxed)
     }
 
     /// Runs a statement and answers how many rows it changed. It is sent at the first poll, so
@@ -183,12 +184,14 @@ impl Session {
         &self,
         answered: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Trouble> {
-        match tokio::time::timeout(self.limit, answered).await {
-            Ok(outcome) => Ok(outcome?),
-            Err(_) => {
-                self.is_silent.store(true, Relaxed);
-                Err(Trouble::Silent)
-            }
+        let trouble = match tokio::time::timeout(self.limit, answered).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => Trouble::Server(error),
+            Err(_) => Trouble::Silent,
+        };
+        if trouble.is_the_end() {
+            self.is_over.store(true, Relaxed);
         }
+        Err(trouble)
     }
 }
