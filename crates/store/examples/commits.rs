@@ -178,6 +178,7 @@ fn postgres(
     let settings = Settings {
         parameters: vec![("max_wal_size".to_owned(), "8GB".to_owned())],
         parent: parent.map(Into::into),
+        ..Settings::default()
     };
     match Server::start(&settings) {
         Ok(server) => {

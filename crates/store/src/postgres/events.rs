@@ -168,7 +168,7 @@ pub(super) async fn read(
 ) -> Result<Vec<StoredEvent>, Trouble> {
     let (after, limit, bytes) = (int(after), count(limit), count(READ_BYTES_MAX));
     let values: Parameters<'_> = &[&entity.as_str(), &after, &limit, &bytes];
-    session.collect(Sql::Read, &values, event).await
+    session.collect(Sql::Read, values, event).await
 }
 
 pub(super) async fn tail(

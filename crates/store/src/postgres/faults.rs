@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
-use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::{Fault, FaultKind, OpenError, ReadError, WriteError};
 
@@ -35,7 +35,7 @@ impl Trouble {
         let Self::Server(error) = self else {
             return false;
         };
-        let severity = error.as_db_error().map(|error| error.parsed_severity());
+        let severity = error.as_db_error().map(DbError::parsed_severity);
         matches!(severity, Some(Some(Severity::Error)))
     }
 

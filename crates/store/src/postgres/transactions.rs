@@ -123,10 +123,10 @@ pub(super) async fn serve(lane: Lane) {
 }
 
 async fn together(queue: &Queue, session: &Arc<Session>, mut group: Vec<Box<dyn Work>>) {
-    if group.len() > 1 {
-        if let Some(commit) = transact(queue, session, &mut group).await {
-            return group.into_iter().for_each(|work| work.settle(&commit));
-        }
+    if group.len() > 1
+        && let Some(commit) = transact(queue, session, &mut group).await
+    {
+        return group.into_iter().for_each(|work| work.settle(&commit));
     }
     for work in group {
         alone(queue, session, work).await;
