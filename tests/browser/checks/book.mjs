@@ -23,8 +23,9 @@ async function place(tab, side, price, quantity) {
 /** Waits until a table of the book has this row. */
 function shows(tab, caption, row) {
   return tab.until(`${caption} shows ${row}`, ([caption, row]) =>
-    [...document.querySelectorAll("#book table")].some((table) => table.caption.textContent === caption
-      && [...table.querySelectorAll("tr")].some(({ cells }) =>
+    [...document.querySelectorAll("#book table")]
+      .filter((table) => table.caption.textContent === caption)
+      .some((table) => [...table.querySelectorAll("tr")].some(({ cells }) =>
         [...cells].map((cell) => cell.textContent).join() === row)), [caption, row]);
 }
 

@@ -24,7 +24,7 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A trader who keeps a copy of the book: what was pushed when it joined, and every change since. */
+/** A trader who keeps a copy of the book: what it was pushed first, and every change since. */
 function trade(symbol) {
   const channel = orders.connect().channel(`book:${symbol}`);
   const [books, changes] = [new Inbox(), new Inbox()];
@@ -113,7 +113,7 @@ test("what is no order is refused", async () => {
   assert.match(await place(trader, "keep", 1, 1), /unknown variant/);
 });
 
-test("after a kill -9 every acknowledged order is there, and nothing comes from nowhere", async () => {
+test("after a kill -9 every acknowledged order is there, and the sums agree", async () => {
   let acknowledged = 0;
   for (let kill = 0; kill < KILLS; kill += 1) {
     const trader = trade("KILL");
