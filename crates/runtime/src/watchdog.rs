@@ -1,7 +1,7 @@
 //! The watchdog: what native code can have of preemption.
 //!
 //! A thread looks at every worker once a millisecond. A worker whose counter is odd (a message is
-//! being handled) and has not changed for five looks, and whose own CPU clock has moved on by two
+//! being handled) and has not changed for six looks, and whose own CPU clock has moved on by two
 //! milliseconds meanwhile (so that a thread that is merely not scheduled is not blamed) is *stuck*.
 //! Then:
 //! 1. its seat is marked as replaced: others take over its queue, and what it schedules goes to the
@@ -37,10 +37,10 @@ const TICK: Duration = Duration::from_millis(1);
 /// thread, so a handler of a few milliseconds is left alone: one that casts to 100,000 others takes
 /// 4 to 5 ms, and with a threshold of 1 ms it was replaced in nearly every round, at six times the
 /// cost of the whole fan-out (`vaxel bench actors --case fan-out`).
-const STUCK_LOOKS: u32 = 5;
+const STUCK_LOOKS: u32 = 6;
 /// CPU time it must have used between the second of these looks and the last. Less than the time
 /// that has passed: the kernel often leaves two workers on one core while the other is idle, and
-/// with 5 ms of CPU time each pair of eight spinning handlers took 13 ms to be found instead of 7
+/// with 5 ms of CPU time each pair of eight spinning handlers took up to 16 ms to be found
 /// (`vaxel bench actors --case spinners-8`).
 const STUCK_CPU_NANOS: u64 = 2_000_000;
 /// Calm ticks after which the watchdog slows down, and after which it sleeps: 60 ms of calm in all,

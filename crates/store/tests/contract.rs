@@ -51,6 +51,7 @@ suite! {
         who_never_claimed_is_refused
         of_two_writers_with_one_claim_one_is_refused_each_time
         an_append_is_whole_or_not_at_all
+        an_append_of_no_events_is_checked_too
         a_read_is_bounded
         the_tail_has_every_event_once_and_in_order
         a_tag_selects_its_events

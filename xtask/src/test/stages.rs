@@ -97,6 +97,12 @@ pub(super) const STAGES: &[Stage] = &[
         run: chaos,
     },
     Stage {
+        name: "soak",
+        what: "bad clients torment a server whose good clients must not notice",
+        limit_minutes: 15,
+        run: soak,
+    },
+    Stage {
         name: "js",
         what: "the JavaScript client",
         limit_minutes: 5,
@@ -311,6 +317,14 @@ fn chaos(session: &mut Session) -> Result<Outcome> {
     if !session.is_deep {
         command.args(["--actors", "20000", "--seconds", "10"]);
     }
+    session.check(command)
+}
+
+/// Twenty seconds; with `--deep` an hour.
+fn soak(session: &mut Session) -> Result<Outcome> {
+    let program = build(session, "vaxel-cli")?;
+    let minutes = if session.is_deep { "60" } else { "0.2" };
+    let command = session.command(program, ["bench", "soak", "--minutes", minutes]);
     session.check(command)
 }
 
