@@ -134,14 +134,14 @@ pub(super) const STAGES: &[Stage] = &[
     },
     Stage {
         name: "browser",
-        what: "the demo in Chromium",
+        what: "the demo and the example dashboard in Chromium",
         limit_minutes: 15,
         run: browser,
     },
     Stage {
         name: "example",
         what: "npm phoenix drives the examples",
-        limit_minutes: 10,
+        limit_minutes: 20,
         run: example,
     },
 ];
@@ -398,9 +398,11 @@ fn browser(session: &mut Session) -> Result<Outcome> {
     let chromium = need!(tools::chromium(session));
     need!(tools::packages(session, "tests/browser"));
     let server = build(session, "vaxel-cli")?;
+    let dashboard = build(session, "dashboard")?;
     let mut command = session.command(node, ["tests/browser/run.mjs"]);
     command
         .env("VAXEL_SERVER", server)
+        .env("VAXEL_DASHBOARD", dashboard)
         .env("CHROMIUM", chromium);
     session.check(command)
 }
