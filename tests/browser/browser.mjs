@@ -126,9 +126,9 @@ export class Browser {
     return made;
   }
 
-  /** A new tab; `open: false` leaves it blank. */
-  async tab({ open = true } = {}) {
-    const tab = new Tab(await this.context.newPage(), this.origin);
+  /** A new tab, of another server perhaps; `open: false` leaves it blank. */
+  async tab({ open = true, origin = this.origin } = {}) {
+    const tab = new Tab(await this.context.newPage(), origin);
     this.tabs.push(tab);
     if (open) await tab.open();
     return tab;

@@ -20,6 +20,7 @@ import { chat } from "./checks/chat.mjs";
 import { dashboard } from "./checks/dashboard.mjs";
 import { outage } from "./checks/outage.mjs";
 import { supervision } from "./checks/supervision.mjs";
+import { watchers } from "./checks/watchers.mjs";
 import { Server } from "./server.mjs";
 
 const CHECK_MS = 90_000;
@@ -62,7 +63,7 @@ async function run(check, browser) {
 }
 
 const checks = [...dashboard, ...chat, ...book, ...supervision, ...accessibility, ...appearance,
-  ...outage].filter(({ name }) => name.includes(process.env.ONLY ?? ""));
+  ...outage, ...watchers].filter(({ name }) => name.includes(process.env.ONLY ?? ""));
 let passed = 0;
 let skipped = 0;
 let browser;

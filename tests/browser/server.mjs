@@ -28,8 +28,9 @@ export class Server {
   #child = null;
 
   /** A server to be started from a binary; it keeps its port over restarts. */
-  static async of(binary) {
+  static async of(binary, words = (address) => ["demo", "--listen", address]) {
     const server = new Server();
+    server.words = words;
     server.binary = binary;
     server.port = await freePort();
     server.url = `http://127.0.0.1:${server.port}`;
@@ -38,8 +39,8 @@ export class Server {
 
   /** Starts the binary and waits until it says that it listens. */
   async start() {
-    const listen = ["demo", "--listen", `127.0.0.1:${this.port}`];
-    const child = spawn(this.binary, listen, { stdio: ["ignore", "pipe", "pipe"] });
+    const words = this.words(`127.0.0.1:${this.port}`);
+    const child = spawn(this.binary, words, { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     let said = "";
     child.stderr.on("data", (data) => {

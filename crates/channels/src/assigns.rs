@@ -4,6 +4,8 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::tokens::TokenSeat;
+
 /// Values of any types, one per type, set when a client connects and read by its channels.
 ///
 /// Cloning copies a pointer; without values it costs a connection nothing.
@@ -25,6 +27,7 @@ pub struct Assigns {
 struct Values {
     list: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
     socket_id: Option<Arc<str>>,
+    token: Option<Arc<TokenSeat>>,
 }
 
 impl Assigns {
@@ -54,6 +57,18 @@ impl Assigns {
     /// The connection's id, if it was given one.
     pub fn socket_id(&self) -> Option<&Arc<str>> {
         self.values.as_ref()?.socket_id.as_ref()
+    }
+
+    /// Counts the connection for its token.
+    pub(crate) fn with_token(mut self, seat: TokenSeat) -> Self {
+        let values = Arc::make_mut(self.values.get_or_insert_default());
+        values.token = Some(Arc::new(seat));
+        self
+    }
+
+    /// The connection's place in the account of its token.
+    pub(crate) fn token(&self) -> Option<&TokenSeat> {
+        self.values.as_ref()?.token.as_deref()
     }
 
     /// The value of type `T`, if there is one.

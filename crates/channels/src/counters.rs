@@ -123,6 +123,8 @@ pub struct ChannelCounters {
     /// Pushes and replies of bytes that were not sent, because the client cannot take them or a
     /// name in them is longer than 255 bytes.
     pub binary_undeliverable: u64,
+    /// Connections refused because their token has too many.
+    pub connections_refused_token: u64,
     /// Events refused because of a rate.
     pub events_rate_limited: u64,
     /// Broadcasts that a channel intercepts and did not get because its mailbox was full.
@@ -197,6 +199,7 @@ impl ChannelCounters {
             ("poll_requests_late", self.poll_requests_late),
             ("poll_bodies_too_large", self.poll_bodies_too_large),
             ("binary_undeliverable", self.binary_undeliverable),
+            ("connections_refused_token", self.connections_refused_token),
             ("events_rate_limited", self.events_rate_limited),
             ("intercepts_missed", self.intercepts_missed),
             ("broadcasts", self.broadcasts),

@@ -17,6 +17,7 @@ use crate::counters::{ChannelCounters, ShardCounters};
 use crate::payload::to_json;
 use crate::slow::{SlowClient, SlowTopics};
 use crate::socket::command::{Command, Encoded};
+use crate::tokens::Tokens;
 use crate::topic::Pattern;
 
 /// The event that closes the connections whose id is its topic.
@@ -39,6 +40,8 @@ struct Shared {
     channels_ended: Notify,
     binary_undeliverable: AtomicU64,
     events_rate_limited: AtomicU64,
+    tokens: Arc<Tokens>,
+    connections_refused_token: AtomicU64,
     presence: OnceLock<Presence>,
     poll_numbers: AtomicU32,
 }
@@ -72,6 +75,8 @@ impl Endpoint {
             channels_ended,
             binary_undeliverable,
             events_rate_limited: AtomicU64::new(0),
+            tokens: Arc::default(),
+            connections_refused_token: AtomicU64::new(0),
             presence: OnceLock::new(),
             poll_numbers: AtomicU32::new(0),
         };
@@ -179,6 +184,8 @@ impl Endpoint {
         let undeliverable = &self.shared.binary_undeliverable;
         sum.binary_undeliverable = undeliverable.load(Ordering::Relaxed);
         sum.events_rate_limited = self.shared.events_rate_limited.load(Ordering::Relaxed);
+        let refused = &self.shared.connections_refused_token;
+        sum.connections_refused_token = refused.load(Ordering::Relaxed);
         sum.broadcasts = pubsub.broadcasts;
         sum.broadcasts_missed = pubsub.broadcasts_missed;
         sum.broadcasts_forgotten = pubsub.broadcasts_forgotten;
@@ -187,6 +194,15 @@ impl Endpoint {
         sum.resumes = pubsub.resumes;
         sum.resume_gaps = pubsub.resume_gaps;
         sum
+    }
+
+    pub(crate) fn tokens(&self) -> &Arc<Tokens> {
+        &self.shared.tokens
+    }
+
+    pub(crate) fn connection_refused_by_token(&self) {
+        let refused = &self.shared.connections_refused_token;
+        refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits until no channel's actor is alive. Only useful once no client can join any more.

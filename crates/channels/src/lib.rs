@@ -49,6 +49,7 @@ mod sessions;
 mod signer;
 mod slow;
 mod socket;
+mod tokens;
 mod topic;
 mod vsn;
 

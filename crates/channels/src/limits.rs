@@ -7,6 +7,17 @@ pub struct Limits {
     /// Topics a connection may have joined at a time. One more join is refused with the reason
     /// `too many channels joined`. Default 100, as in Phoenix.
     pub channels_max: u32,
+    /// Connections, long-poll sessions included, with the same auth token
+    /// ([`Socket::auth_token`](crate::Socket::auth_token)) or, where there is none, the same
+    /// session ([`Socket::session`](crate::Socket::session)). One more is refused with 429 (long
+    /// poll: 403) after the connect hook has said yes, and counted in `connections_refused_token`.
+    /// Default 1,024: a person's devices and tabs fit by far, a key that an application gives to
+    /// all of its clients needs more.
+    pub connections_per_token_max: u32,
+    /// Channels joined with one token, over all its connections. One more join is refused with
+    /// the reason `too many channels joined with this token`. Joins at the same moment on
+    /// several shards may exceed it by one each. Default 16,384.
+    pub channels_per_token_max: u32,
     /// Messages of a connection that its channels have not finished. Beyond it the connection is
     /// not read on until there is room (counter `pauses`). Default 256.
     pub messages_in_flight_max: u32,
@@ -27,6 +38,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             channels_max: 100,
+            connections_per_token_max: 1_024,
+            channels_per_token_max: 16_384,
             messages_in_flight_max: 256,
             bytes_in_flight_max: 1 << 20,
             topic_bytes_max: 1024,

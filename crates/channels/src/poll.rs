@@ -197,8 +197,10 @@ impl LongPoll {
                 let token = header("x-phoenix-authtoken").map(str::to_owned);
                 let headers = head.headers.clone();
                 let request = ConnectRequest::new(socket, params, headers, peer, token);
-                let future = hook.connect(request);
-                match self.shared.endpoint.system().spawn_future(future).await {
+                let endpoint = &self.shared.endpoint;
+                let connections_max = socket.limits.connections_per_token_max;
+                let decision = connect::decide(endpoint, connections_max, hook.clone(), request);
+                match endpoint.system().spawn_future(decision).await {
                     Ok(Ok(assigns)) => assigns,
                     Ok(Err(_)) => return answer::status(403),
                     Err(_) => return answer::plain(StatusCode::INTERNAL_SERVER_ERROR),

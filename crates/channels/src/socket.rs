@@ -63,7 +63,7 @@ pub use protocol::ChannelsProtocol;
 pub struct Socket {
     routes: Vec<Route>,
     pub(crate) connect: Option<Arc<dyn Connect>>,
-    limits: Limits,
+    pub(crate) limits: Limits,
     idle_timeout: Option<Duration>,
     origins: Origins,
     reads_auth_token: bool,

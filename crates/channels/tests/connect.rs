@@ -4,12 +4,16 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::client::ok;
 use support::routes;
 use support::{Client, TestServer};
-use vaxel_channels::{Assigns, ConnectRequest, Origins, Refusal, Sessions};
+use vaxel_channels::{Assigns, ConnectRequest, Limits, Origins, Refusal, Sessions};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn status(server: &TestServer, target: &str) -> u16 {
     Client::try_connect(server.address(), target)
@@ -191,6 +195,54 @@ fn a_session_is_seen_with_its_own_csrf_token_only() {
     assert_eq!(ask("_csrf_token=other", cookie), 101);
     assert_eq!(ask("", cookie), 101);
     assert_eq!(ask(&format!("_csrf_token={token}"), "a=b"), 101);
+}
+
+/// Asks to join; the payload of the answer.
+fn join(client: &mut Client, topic: &str) -> Value {
+    client.send(json!(["1", "1", topic, "phx_join", {}]));
+    loop {
+        let answer = client.next("the answer to the join");
+        if answer[3] == "phx_reply" {
+            return answer[4].clone();
+        }
+    }
+}
+
+#[test]
+fn a_token_has_so_many_connections_and_so_many_channels() {
+    let limits = Limits {
+        connections_per_token_max: 2,
+        channels_per_token_max: 2,
+        ..Limits::default()
+    };
+    let socket = routes::socket().auth_token().limits(limits);
+    let server = TestServer::start(socket.connect(async |_: ConnectRequest| Ok(Assigns::new())));
+    let connect = |token: &str| {
+        let token = format!("base64url.bearer.phx.{token}");
+        Client::try_connect_as(server.address(), TARGET, &["phoenix", &token])
+    };
+    let mut first = connect("YWRh").unwrap();
+    let mut second = connect("YWRh").unwrap();
+    assert_eq!(connect("YWRh").err(), Some(429));
+    assert_eq!(server.endpoint.counters().connections_refused_token, 1);
+    let mut other = connect("Z3JhY2U").unwrap();
+    let mut nobody = server.client();
+
+    assert_eq!(join(&mut first, "room:1")["status"], "ok");
+    assert_eq!(join(&mut second, "room:1")["status"], "ok");
+    let full = json!({"reason": "too many channels joined with this token"});
+    assert_eq!(join(&mut second, "room:2")["response"], full);
+    // A second join of the same topic replaces the first.
+    assert_eq!(join(&mut second, "room:1")["status"], "ok");
+    for (client, topic) in [(&mut other, "room:2"), (&mut nobody, "room:2")] {
+        assert_eq!(join(client, topic)["status"], "ok");
+    }
+    drop(first);
+    let start = Instant::now();
+    while join(&mut second, "room:2")["status"] != "ok" {
+        assert!(start.elapsed() < PATIENCE, "awaited the place of the first");
+    }
+    assert!(connect("YWRh").is_ok());
 }
 
 #[test]

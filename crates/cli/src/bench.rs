@@ -26,6 +26,8 @@ enum Suite {
     Actors(actors::ActorsArgs),
     Chaos(chaos::ChaosArgs),
     Sockets(Box<sockets::SocketsArgs>),
+    Scale(sockets::ScaleArgs),
+    Soak(sockets::SoakArgs),
     Loop(bare::LoopArgs),
 }
 
@@ -35,6 +37,8 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
         Suite::Actors(args) => actors::run(&args),
         Suite::Chaos(args) => chaos::run(&args),
         Suite::Sockets(args) => sockets::run(&args),
+        Suite::Scale(args) => sockets::run_scale(&args),
+        Suite::Soak(args) => sockets::run_soak(&args),
         Suite::Loop(args) => bare::run(&args),
     }
 }

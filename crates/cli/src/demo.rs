@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
-use vaxel::{Program, Server, Socket, Supervisor};
+use vaxel::{Compression, NetLimits, Program, Server, Socket, Supervisor};
 
 use args::DemoArgs;
 use data::Data;
@@ -56,8 +56,12 @@ async fn serve(args: DemoArgs) -> anyhow::Result<()> {
     };
     let socket = socket(data.kept().is_some());
     let shared = Arc::new(Shared::new(data));
+    let mut limits = NetLimits::default();
+    limits.connections_max = args.connections_max.unwrap_or(limits.connections_max);
     let mut server = Server::builder()
         .listen(args.listen)
+        .file_tables(args.file_tables.into())
+        .limits(limits)
         .supervise(exchange::tree(&shared))
         .socket("/socket", socket)
         .http(assets::router())
@@ -65,6 +69,9 @@ async fn serve(args: DemoArgs) -> anyhow::Result<()> {
             shared.started(server);
             announce(server);
         });
+    if args.compress {
+        server = server.compression(Compression::default());
+    }
     if let Some(shards) = args
         .shards
         .and_then(|shards| NonZero::new(usize::from(shards)))

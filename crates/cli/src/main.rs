@@ -5,6 +5,7 @@
 
 mod bench;
 mod demo;
+mod file_table;
 
 use std::process::ExitCode;
 

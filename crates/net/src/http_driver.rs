@@ -15,6 +15,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -23,6 +24,7 @@ use tower_service::Service;
 
 use crate::admission::Guest;
 use crate::counters::Counters;
+use crate::file_table::FileTables;
 use crate::limits::Limits;
 use crate::tls::TlsSession;
 use answer::Answer;
@@ -60,7 +62,12 @@ pub(crate) struct Handover {
 pub(crate) type Driver = Box<dyn Fn(Handover) + Send>;
 
 /// The driver of one shard.
-pub(crate) fn driver<S, B>(service: S, runtime: Handle, limits: Arc<Limits>) -> Driver
+pub(crate) fn driver<S, B>(
+    service: S,
+    runtime: Handle,
+    limits: Arc<Limits>,
+    file_tables: FileTables,
+) -> Driver
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
@@ -77,13 +84,19 @@ where
             service.clone(),
             runtime.clone(),
             Arc::clone(&limits),
+            file_tables,
         ));
     })
 }
 
 /// One connection, from its first request to its end.
-async fn serve<S, B>(handover: Handover, service: S, runtime: Handle, limits: Arc<Limits>)
-where
+async fn serve<S, B>(
+    handover: Handover,
+    service: S,
+    runtime: Handle,
+    limits: Arc<Limits>,
+    file_tables: FileTables,
+) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
@@ -109,6 +122,10 @@ where
     let timeout = limits.http_request_timeout;
     let answer = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(PeerAddress(peer));
+        if file_tables == FileTables::PerShard {
+            // A handler on another thread would read from another file of the same number.
+            request.extensions_mut().remove::<OnUpgrade>();
+        }
         counters.http_requests.add(1);
         let task = HandlerTask::spawn(&runtime, service.clone(), request);
         let counters = Arc::clone(&counters);

@@ -86,6 +86,7 @@
 
 mod admission;
 mod counters;
+mod file_table;
 mod http_driver;
 mod inbox;
 mod io;
@@ -98,6 +99,7 @@ mod shard;
 mod tls;
 
 pub use counters::NetCounters;
+pub use file_table::FileTables;
 pub use http_driver::PeerAddress;
 pub use inbox::{DeferWakes, NetFlusher, PushError, ShardHandle, flush_pending};
 pub use io::{Connection, ConnectionId, ShardIo};

@@ -12,29 +12,33 @@ use crate::net::StartError;
 /// Connections that may wait for their accept, per shard.
 const BACKLOG: i32 = 4096;
 
-/// Opens `count` listeners on one address. The kernel spreads connections over them.
+/// Fails when anybody listens at `address`.
 ///
 /// With SO_REUSEPORT alone a second server of the same user would share the port, and each would
-/// get half of the clients. So a probe without it comes first: it fails when anybody listens.
-pub(crate) fn listen(address: SocketAddr, count: usize) -> Result<Vec<OwnedFd>, StartError> {
-    let failed = |source: io::Error| match source.kind() {
+/// get half of the clients. Without it the address cannot be bound while somebody listens there.
+pub(crate) fn probe(address: SocketAddr) -> Result<(), StartError> {
+    if address.port() != 0 {
+        open(address, false).map_err(|source| failed(address, source))?;
+    }
+    Ok(())
+}
+
+/// Opens one of the sockets that share an address.
+pub(crate) fn bind(address: SocketAddr) -> Result<OwnedFd, StartError> {
+    let socket = open(address, true).map_err(|source| failed(address, source))?;
+    Ok(socket.into())
+}
+
+/// Takes connections from now on. The kernel spreads them over all that listen.
+pub(crate) fn listen(socket: &OwnedFd, address: SocketAddr) -> Result<(), StartError> {
+    rustix::net::listen(socket, BACKLOG).map_err(|source| failed(address, source.into()))
+}
+
+fn failed(address: SocketAddr, source: io::Error) -> StartError {
+    match source.kind() {
         io::ErrorKind::AddrInUse => StartError::Taken { address },
         _ => StartError::Bind { address, source },
-    };
-    if address.port() != 0 {
-        open(address, false).map_err(failed)?;
     }
-    let mut address = address;
-    let mut listeners = Vec::with_capacity(count);
-    for _ in 0..count {
-        let socket = open(address, true).map_err(failed)?;
-        socket.listen(BACKLOG).map_err(failed)?;
-        if address.port() == 0 {
-            address = local_address(&socket).map_err(failed)?;
-        }
-        listeners.push(socket.into());
-    }
-    Ok(listeners)
 }
 
 /// A bound socket. Accepted sockets inherit TCP_NODELAY, which saves a call for each of them.
@@ -46,13 +50,6 @@ fn open(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
-}
-
-fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
-    socket
-        .local_addr()?
-        .as_socket()
-        .ok_or_else(|| io::ErrorKind::Unsupported.into())
 }
 
 /// The address that a listener is bound to.
@@ -74,25 +71,28 @@ mod tests {
 
     use super::*;
 
+    const ANY: &str = "127.0.0.1:0";
+
     #[test]
     fn accepted_sockets_do_not_delay() {
-        let listeners = listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
-        let _client = TcpStream::connect(bound_address(&listeners[0]).unwrap()).unwrap();
-        let (socket, peer) = accept(&listeners[0]).unwrap();
+        let listener = bind(ANY.parse().unwrap()).unwrap();
+        let address = bound_address(&listener).unwrap();
+        listen(&listener, address).unwrap();
+        let _client = TcpStream::connect(address).unwrap();
+        let (socket, peer) = accept(&listener).unwrap();
         assert!(rustix::net::sockopt::tcp_nodelay(&socket).unwrap());
         assert!(peer.is_some());
     }
 
     #[test]
     fn several_listeners_share_a_port_that_nobody_else_gets() {
-        let listeners = listen("127.0.0.1:0".parse().unwrap(), 3).unwrap();
-        let address = bound_address(&listeners[0]).unwrap();
-        assert!(
-            listeners
-                .iter()
-                .all(|other| bound_address(other).unwrap() == address)
-        );
-        let error = listen(address, 1).unwrap_err();
+        let first = bind(ANY.parse().unwrap()).unwrap();
+        let address = bound_address(&first).unwrap();
+        let second = bind(address).unwrap();
+        listen(&first, address).unwrap();
+        listen(&second, address).unwrap();
+        assert_eq!(bound_address(&second).unwrap(), address);
+        let error = probe(address).unwrap_err();
         assert!(matches!(error, StartError::Taken { address: taken } if taken == address));
     }
 }

@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -18,12 +17,13 @@ use vaxel_websocket::deflate::Compression;
 
 use crate::admission::Admission;
 use crate::counters::{Counters, NetCounters};
+use crate::file_table::FileTables;
 use crate::http_driver;
 use crate::inbox::{Inbox, NetFlusher, Note, ShardHandle};
 use crate::limits::Limits;
 use crate::listener;
 use crate::protocol::Protocol;
-use crate::shard::Seed;
+use crate::shard::{Seed, ShardRuntime, ShardThread, Starting};
 use crate::tls::Tls;
 
 /// Where to listen, and with what.
@@ -34,6 +34,9 @@ pub struct NetConfig {
     pub address: SocketAddr,
     /// Threads that serve connections. Default: one per core.
     pub shards: NonZero<usize>,
+    /// Whether each shard has a table of descriptors of its own, so that the system's bound on
+    /// open files holds for each of them. Default [`FileTables::Shared`].
+    pub file_tables: FileTables,
     /// The bounds.
     pub limits: Limits,
     /// Whether messages are compressed for clients that offer permessage-deflate, and how. Default
@@ -55,6 +58,7 @@ impl NetConfig {
         Self {
             address,
             shards,
+            file_tables: FileTables::default(),
             limits: Limits::default(),
             compression: None,
             tls: None,
@@ -116,7 +120,7 @@ impl Default for Drain {
 /// Opens the port and starts the shards.
 ///
 /// Requests that the protocol leaves alone are answered by `service`, an axum `Router` for
-/// instance: the bytes are read and written on the shard, the handlers are spawned on `runtime`,
+/// instance: the bytes are read and written on the shard, the handlers are spawned on `handlers`,
 /// and a panic in one is answered with 500. Each request carries a [`PeerAddress`] extension.
 ///
 /// [`PeerAddress`]: crate::PeerAddress
@@ -124,7 +128,7 @@ pub fn start<P, S, B>(
     config: NetConfig,
     protocol: P,
     service: S,
-    runtime: Handle,
+    handlers: Handle,
 ) -> Result<NetHandle<P::Command>, StartError>
 where
     P: Protocol,
@@ -137,45 +141,54 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    listener::probe(config.address)?;
     let count = config.shards.get();
-    let listeners = listener::listen(config.address, count)?;
-    let address = listener::bound_address(&listeners[0]).map_err(StartError::Shard)?;
     let protocol = Arc::new(protocol);
     let limits = Arc::new(config.limits);
     let admission = Arc::new(Admission::new(&limits));
     let drained = Arc::new(Semaphore::new(0));
     let mut handle = NetHandle {
-        address,
+        address: config.address,
         shards: Vec::with_capacity(count),
         counters: Vec::with_capacity(count),
         drained: Arc::clone(&drained),
         threads: Mutex::default(),
     };
-    for (index, listener) in listeners.into_iter().enumerate() {
-        let counters = Arc::new(Counters::default());
-        let inbox = Inbox::new(limits.inbox_commands_max, Arc::clone(&counters));
-        let inbox = Arc::new(inbox.map_err(|error| StartError::Shard(error.into()))?);
-        let shard = ShardHandle { index, inbox };
-        handle.shards.push(shard.clone());
-        handle.counters.push(Arc::clone(&counters));
+    let runtimes = (0..count).map(|_| handle.add_shard(&limits));
+    let runtimes: Vec<_> = runtimes.collect::<Result<_, _>>()?;
+    // Dropped before the handle, which waits for the threads.
+    let mut starting = Vec::with_capacity(count);
+    // Only now, since whatever wakes a shard has to be in every file table.
+    for (index, runtime) in runtimes.into_iter().enumerate() {
         let seed = Seed {
+            address: handle.address,
+            file_tables: config.file_tables,
             protocol: Arc::clone(&protocol),
-            handle: shard,
+            handle: handle.shards[index].clone(),
             shard_count: count,
             limits: Arc::clone(&limits),
             compression: config.compression,
             tls: config.tls.clone(),
             admission: Arc::clone(&admission),
-            http: http_driver::driver(service.clone(), runtime.clone(), Arc::clone(&limits)),
-            counters,
+            http: http_driver::driver(
+                service.clone(),
+                handlers.clone(),
+                Arc::clone(&limits),
+                config.file_tables,
+            ),
+            counters: Arc::clone(&handle.counters[index]),
             drained: Arc::clone(&drained),
         };
-        let thread = seed.spawn(listener).map_err(StartError::Shard)?;
-        handle
-            .threads
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(thread);
+        let (shard, thread) = seed.spawn(runtime)?;
+        let threads = handle.threads.get_mut();
+        threads.unwrap_or_else(PoisonError::into_inner).push(thread);
+        let bound = shard.report();
+        starting.push(shard);
+        handle.address = bound?;
+    }
+    starting.iter().for_each(Starting::go);
+    for shard in &starting {
+        shard.report()?;
     }
     Ok(handle)
 }
@@ -187,10 +200,21 @@ pub struct NetHandle<C> {
     shards: Vec<ShardHandle<C>>,
     counters: Vec<Arc<Counters>>,
     drained: Arc<Semaphore>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<ShardThread>>,
 }
 
 impl<C> NetHandle<C> {
+    /// Makes what another shard is reached by, and the runtime it is going to have.
+    fn add_shard(&mut self, limits: &Limits) -> Result<ShardRuntime, StartError> {
+        let counters = Arc::new(Counters::default());
+        let inbox = Inbox::new(limits.inbox_commands_max, Arc::clone(&counters));
+        let inbox = Arc::new(inbox.map_err(|error| StartError::Shard(error.into()))?);
+        let index = self.shards.len();
+        self.shards.push(ShardHandle { index, inbox });
+        self.counters.push(counters);
+        ShardRuntime::new().map_err(StartError::Shard)
+    }
+
     /// The address listened on, with the real port.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -244,9 +268,7 @@ impl<C> NetHandle<C> {
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a shard thread panicked");
-            }
+            thread.join();
         }
     }
 }

@@ -9,24 +9,24 @@ mod clock;
 mod drain;
 mod head;
 mod receive;
+mod thread;
 
-use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::Event;
 use rustix::io::Errno;
 use slab::Slab;
 use tokio::io::unix::AsyncFd;
-use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, watch};
 use vaxel_websocket::deflate::{Compression, Deflater, Inflater};
 
 use crate::admission::{Admission, Refusal};
 use crate::counters::Counters;
+use crate::file_table::FileTables;
 use crate::http_driver::{Driver, HttpPhase};
 use crate::inbox::{Note, ShardHandle};
 use crate::io::{Backlog, ConnectionId, Entry, Interest, Poll, Ready, ShardIo, Source, State};
@@ -37,6 +37,7 @@ use crate::tls::Tls;
 pub(crate) use allowance::Allowance;
 use clock::Clock;
 use drain::Draining;
+pub(crate) use thread::{ShardRuntime, ShardThread, Starting};
 
 /// Bytes of one read at most, and so of one connection's turn in a pass.
 const READ_BYTES_MAX: usize = 64 << 10;
@@ -59,6 +60,8 @@ const RESUMED_WITH_MAIL_MAX: usize = 64;
 
 /// What a shard's thread is started with.
 pub(crate) struct Seed<P: Protocol> {
+    pub(crate) address: SocketAddr,
+    pub(crate) file_tables: FileTables,
     pub(crate) protocol: Arc<P>,
     pub(crate) handle: ShardHandle<P::Command>,
     pub(crate) shard_count: usize,
@@ -69,25 +72,6 @@ pub(crate) struct Seed<P: Protocol> {
     pub(crate) http: Driver,
     pub(crate) counters: Arc<Counters>,
     pub(crate) drained: Arc<Semaphore>,
-}
-
-impl<P: Protocol> Seed<P> {
-    /// Makes everything that can fail, then the thread.
-    pub(crate) fn spawn(self, listener: OwnedFd) -> io::Result<JoinHandle<()>> {
-        let poll = Poll::new()?;
-        poll.add(&listener, Source::Listener)?;
-        poll.add(self.handle.inbox.event(), Source::Inbox)?;
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let epoll = {
-            let _inside = runtime.enter();
-            poll.nest()?
-        };
-        let name = format!("vaxel-shard-{}", self.handle.index);
-        std::thread::Builder::new().name(name).spawn(move || {
-            let protocol = Arc::clone(&self.protocol);
-            runtime.block_on(Shard::new(self, poll, listener).run(&*protocol, epoll));
-        })
-    }
 }
 
 pub(crate) struct Shard<P: Protocol> {
@@ -174,7 +158,7 @@ impl<P: Protocol> Shard<P> {
             loop {
                 self.serve_while_busy(protocol).await;
                 if self.is_over {
-                    return;
+                    return self.end_http().await;
                 }
                 if self.handle.inbox.try_sleep() {
                     break;
@@ -361,6 +345,14 @@ impl<P: Protocol> Shard<P> {
         }
         self.reap(protocol);
         self.is_over = true;
+    }
+
+    /// HTTP connections end on this thread, which their descriptors belong to.
+    async fn end_http(&self) {
+        self.http_phase.send_replace(HttpPhase::Abort);
+        while self.http_open() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The connections of the table for which `filter` holds.

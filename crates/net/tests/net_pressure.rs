@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::post;
 use support::client::{Client, Received, frame};
-use support::{Command, Server, wait_until};
+use support::{Command, PATIENCE, Server, wait_until};
 use vaxel_net::{CloseReason, ConnectionId, Limits, OutboxPolicy, ShardHandle};
 use vaxel_websocket::{Frame, Opcode};
 
@@ -43,7 +43,12 @@ fn pings_between_fragments_give_no_more_time() {
     let mut first = frame(Opcode::Text, b"first");
     first[0] &= 0x7f;
     client.send(&first);
+    let start = Instant::now();
     loop {
+        assert!(
+            start.elapsed() < PATIENCE,
+            "awaited the end of the message's time"
+        );
         client.send_frame(Opcode::Ping, b"still there");
         match client.receive() {
             Received::Pong(_) => {}

@@ -59,6 +59,15 @@ impl<S: EventSourced> Entity<'_, S> {
         decided.also = std::mem::take(&mut decided.also).and(write);
     }
 
+    /// Has the reply wait until the store has confirmed that nobody else has become the owner, also
+    /// where nothing is to be stored. Costs a turn of the store's writer, and no sync.
+    ///
+    /// A command that stores nothing is answered from memory. Where another process has claimed
+    /// the entity meanwhile, that is what was true before; who must not see it checks.
+    pub fn check_fence(&mut self) {
+        self.actor.decided.is_fence_checked = true;
+    }
+
     /// Its name in the store.
     pub fn id(&self) -> &EntityId {
         &self.actor.id
@@ -118,6 +127,7 @@ pub struct EntityActor<S: EventSourced> {
 struct Decided {
     events: Vec<NewEvent>,
     also: Write,
+    is_fence_checked: bool,
     failure: Option<WriteError>,
 }
 
@@ -147,12 +157,13 @@ impl<S: EventSourced> EntityActor<S> {
         let Decided {
             events,
             also,
+            is_fence_checked,
             failure,
         } = std::mem::take(&mut self.decided);
         if let Some(error) = failure {
             return Err(error);
         }
-        if events.is_empty() && also.is_empty() {
+        if events.is_empty() && also.is_empty() && !is_fence_checked {
             return Ok(());
         }
         let new = events.len() as u64;

@@ -84,7 +84,9 @@
 //! - **Atomicity.** The events of one command, and what [`Entity::also`] adds to them, are stored
 //!   together or not at all.
 //! - **Single writer.** A starting actor fences off every earlier one of the same key, in this
-//!   process or another. Who is fenced off is refused by the database, and ends.
+//!   process or another. Who is fenced off is refused by the database, and ends. A command that
+//!   stores nothing asks no database: one that was fenced off by another process may answer it
+//!   with what was true before, unless [`Entity::check_fence`] has it ask.
 //! - **Failure.** When a commit fails the caller is told whether the outcome is known, and the
 //!   actor ends: the next start reads what is really stored.
 //! - **Effects.** [`EventSourced::apply`] runs again at each recovery and must have none.

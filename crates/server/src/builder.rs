@@ -8,7 +8,7 @@ use axum::Router;
 use vaxel_actor::System;
 use vaxel_actor::supervisor::SupervisorBuilder;
 use vaxel_channels::{ChannelsProtocol, PresenceConfig, Socket};
-use vaxel_net::{Compression, Drain, Limits, NetConfig, Tls};
+use vaxel_net::{Compression, Drain, FileTables, Limits, NetConfig, Tls};
 
 use crate::error::ServerError;
 use crate::http::{self, Draining};
@@ -20,6 +20,7 @@ use crate::signal::Stop;
 pub struct ServerBuilder {
     listen: String,
     shards: Option<NonZero<usize>>,
+    file_tables: FileTables,
     limits: Limits,
     compression: Option<Compression>,
     tls: Option<Tls>,
@@ -39,6 +40,7 @@ impl Default for ServerBuilder {
         Self {
             listen: "127.0.0.1:4000".to_owned(),
             shards: None,
+            file_tables: FileTables::default(),
             limits: Limits::default(),
             compression: None,
             tls: None,
@@ -64,6 +66,15 @@ impl ServerBuilder {
     /// How many threads serve connections. Default: one per core.
     pub fn shards(mut self, shards: NonZero<usize>) -> Self {
         self.shards = Some(shards);
+        self
+    }
+
+    /// Whether each shard has a table of descriptors of its own, so that the system's bound on
+    /// open files (`ulimit -n`) holds for each shard and not for all together. One server in a
+    /// process may have that. Default [`FileTables::Shared`]; what it costs is said at
+    /// [`FileTables`].
+    pub fn file_tables(mut self, tables: FileTables) -> Self {
+        self.file_tables = tables;
         self
     }
 
@@ -152,6 +163,7 @@ impl ServerBuilder {
             None => None,
         };
         let mut config = NetConfig::new(address);
+        config.file_tables = self.file_tables;
         config.limits = self.limits;
         config.compression = self.compression;
         config.tls = self.tls;

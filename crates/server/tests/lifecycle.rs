@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -189,6 +190,16 @@ fn an_address_that_is_none_is_named() {
             .unwrap();
         assert!(matches!(error, ServerError::Listen { .. }));
         assert!(error.to_string().contains("\"nowhere\""), "{error}");
+    });
+}
+
+#[test]
+fn an_address_of_another_machine_is_named_though_shards_were_being_made() {
+    Program::new().workers(1).run(async {
+        let server = Server::builder().listen("192.0.2.1:0");
+        let started = server.shards(NonZero::new(2).unwrap()).start().await;
+        let error = started.err().expect("the address is not here");
+        assert!(error.to_string().contains("192.0.2.1"), "{error}");
     });
 }
 

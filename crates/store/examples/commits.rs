@@ -1,10 +1,14 @@
 //! What a durable event costs: many writers, each acknowledged after the sync, against a raw
 //! append to a file with fdatasync in the same run.
 //!
-//! `cargo run --release -p vaxel-store --example commits -- [writers] [seconds] [directory]`
+//! `cargo run --release -p vaxel-store --features postgres --example commits -- [writers] [seconds]
+//! [directory] [appenders]`
 //!
 //! Prints a line for each: events a second, p50 and p99 of an acknowledgement, and the ratio.
-//! Rounds alternate, so that both meet the same disk.
+//! Rounds alternate, so that all meet the same disk. With the feature `postgres` a PostgreSQL
+//! server of the run's own is among them, as `initdb` leaves it but for `max_wal_size`, which would
+//! make it checkpoint every few seconds; its data are in the same directory, which must let other
+//! users in. Without a server on the machine that line says NOT RUN.
 
 #![allow(clippy::print_stdout)]
 
@@ -104,8 +108,8 @@ fn raw_writers(directory: &Path, writers: usize) -> std::io::Result<Vec<impl FnM
     Ok((0..writers).map(writer).collect())
 }
 
-fn sqlite_writers(
-    store: &Sqlite,
+fn store_writers<S: Journal>(
+    store: &S,
     writers: usize,
 ) -> Result<Vec<impl FnMut() + Send>, Box<dyn std::error::Error>> {
     let writer = |number| {
@@ -134,34 +138,103 @@ fn report(name: &str, rounds: &mut [Round]) -> f64 {
     rate
 }
 
+/// Rounds of one kind of writers, and what they yielded.
+struct Contestant<W> {
+    name: &'static str,
+    writers: Vec<W>,
+    rounds: Vec<Round>,
+}
+
+impl<W: FnMut() + Send> Contestant<W> {
+    fn new(name: &'static str, writers: Vec<W>) -> Self {
+        Contestant {
+            name,
+            writers,
+            rounds: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, for_: Duration) {
+        let (done, writers) = round(std::mem::take(&mut self.writers), for_);
+        self.writers = writers;
+        self.rounds.push(done);
+    }
+
+    fn report(&mut self) -> f64 {
+        report(self.name, &mut self.rounds)
+    }
+}
+
+#[cfg(feature = "postgres")]
+type Served = (vaxel_store::Postgres, vaxel_test_postgres::Server);
+
+/// A server of this run's own, and a store on it.
+#[cfg(feature = "postgres")]
+fn postgres(
+    parent: Option<&str>,
+    appenders: usize,
+) -> Result<Option<Served>, Box<dyn std::error::Error>> {
+    use vaxel_test_postgres::{Absent, Server, Settings};
+    let settings = Settings {
+        parameters: vec![("max_wal_size".to_owned(), "8GB".to_owned())],
+        parent: parent.map(Into::into),
+        ..Settings::default()
+    };
+    match Server::start(&settings) {
+        Ok(server) => {
+            let config = vaxel_store::PostgresConfig::default().appenders(appenders);
+            let store = vaxel_store::Postgres::open_with(&server.url("postgres"), config)?;
+            Ok(Some((store, server)))
+        }
+        Err(Absent(why)) => {
+            println!("PostgreSQL: NOT RUN: {why}");
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: Option<&str>, _: usize) -> Result<Option<(Sqlite, ())>, Box<dyn std::error::Error>> {
+    println!("PostgreSQL: NOT RUN: built without the feature `postgres`");
+    Ok(None)
+}
+
 fn main() -> Outcome {
     let mut arguments = std::env::args().skip(1);
     let writers: usize = arguments.next().map_or(Ok(64), |text| text.parse())?;
-    let seconds: f64 = arguments.next().map_or(Ok(10.0), |text| text.parse())?;
-    let directory = match arguments.next() {
+    let seconds: f64 = arguments.next().map_or(Ok(15.0), |text| text.parse())?;
+    let parent = arguments.next();
+    let appenders: usize = arguments.next().map_or(Ok(2), |text| text.parse())?;
+    let directory = match &parent {
         Some(parent) => tempfile::tempdir_in(parent)?,
         None => tempfile::tempdir()?,
     };
-    let for_ = Duration::from_secs_f64(seconds / 2.0) / ROUNDS;
+    let for_ = Duration::from_secs_f64(seconds / 3.0) / ROUNDS;
 
     let store = Sqlite::open(directory.path().join("data.db"))?;
-    let mut raw = raw_writers(directory.path(), writers)?;
-    let mut sqlite = sqlite_writers(&store, writers)?;
-    let (mut of_raw, mut of_sqlite) = (Vec::new(), Vec::new());
+    let shared = postgres(parent.as_deref(), appenders)?;
+    let raw = raw_writers(directory.path(), writers)?;
+    let mut raw = Contestant::new("raw append and fdatasync", raw);
+    let sqlite = store_writers(&store, writers)?;
+    let mut sqlite = Contestant::new("SQLite, fence included", sqlite);
+    let postgres = shared
+        .as_ref()
+        .map(|(store, _)| store_writers(store, writers));
+    let mut postgres = postgres
+        .transpose()?
+        .map(|writers| Contestant::new("PostgreSQL, fence included", writers));
     for _ in 0..ROUNDS {
-        let (done, again) = round(raw, for_);
-        (raw, of_raw) = (again, pushed(of_raw, done));
-        let (done, again) = round(sqlite, for_);
-        (sqlite, of_sqlite) = (again, pushed(of_sqlite, done));
+        raw.run(for_);
+        sqlite.run(for_);
+        if let Some(postgres) = &mut postgres {
+            postgres.run(for_);
+        }
     }
     println!("{writers} writers, {EVENT_BYTES} bytes an event, median of {ROUNDS} rounds");
-    let raw = report("raw append and fdatasync", &mut of_raw);
-    let ours = report("SQLite, fence included", &mut of_sqlite);
-    println!("1 : {:.2}", raw / ours);
+    let limit = raw.report();
+    println!("1 : {:.2}", limit / sqlite.report());
+    if let Some(mut postgres) = postgres {
+        println!("1 : {:.2}", limit / postgres.report());
+    }
     Ok(())
-}
-
-fn pushed(mut rounds: Vec<Round>, round: Round) -> Vec<Round> {
-    rounds.push(round);
-    rounds
 }

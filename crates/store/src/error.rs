@@ -56,6 +56,75 @@ pub enum OpenError {
         /// What the engine says.
         source: Fault,
     },
+    /// What names the database cannot be understood.
+    #[error("the setting `{setting}` of the store cannot be used: {problem}")]
+    Setting {
+        /// Which setting.
+        setting: &'static str,
+        /// What is wrong with it, and what is right.
+        problem: String,
+    },
+    /// No server answers.
+    #[error(
+        "no server answers at {database}: start PostgreSQL there, or correct host and port; \
+         behind a firewall the port must be open"
+    )]
+    NoServer {
+        /// Which database.
+        database: String,
+        /// What the engine says.
+        source: Fault,
+    },
+    /// The server does not accept this user.
+    #[error(
+        "{database} refuses the user: correct user and password in the URL, or the server's \
+         pg_hba.conf"
+    )]
+    Unauthorized {
+        /// Which database.
+        database: String,
+        /// What the engine says.
+        source: Fault,
+    },
+    /// The server has no such database.
+    #[error("{database} does not exist: create it (createdb), or name another in the URL")]
+    NoDatabase {
+        /// Which database.
+        database: String,
+        /// What the engine says.
+        source: Fault,
+    },
+    /// The user may not do what the store needs.
+    #[error(
+        "{database} does not let the user make tables: GRANT CREATE ON DATABASE, or make the \
+         schema for that user (CREATE SCHEMA … AUTHORIZATION …)"
+    )]
+    Forbidden {
+        /// Which database.
+        database: String,
+        /// What the engine says.
+        source: Fault,
+    },
+    /// The server is a standby, or was told to refuse writes.
+    #[error(
+        "{database} only reads, as a standby does: name the primary, or all hosts, of which the \
+         one that writes is found"
+    )]
+    ReadOnly {
+        /// Which database.
+        database: String,
+    },
+    /// There is no secure way to the server, or not to this one.
+    #[error(
+        "no TLS to {database}: check that the server has it (ssl = on), that its certificate is \
+         for this host, and that its authority is trusted or named"
+    )]
+    Insecure {
+        /// Which database.
+        database: String,
+        /// What the engine says.
+        source: Fault,
+    },
     /// Anything else that the engine reports.
     #[error("{database} cannot be opened")]
     Other {
@@ -78,6 +147,12 @@ pub enum FaultKind {
     Locked,
     /// The disk or the network failed.
     Io,
+    /// The server does not answer, or has cut the connection.
+    Unreachable,
+    /// A statement took longer than its time limit.
+    TimedOut,
+    /// The server only reads: it is a standby.
+    ReadOnly,
     /// The program asks for something that the database refuses.
     Rejected,
     /// The store is closed.
@@ -122,6 +197,13 @@ impl fmt::Display for Fault {
                 "the database is locked: find the process that keeps a transaction open"
             }
             FaultKind::Io => "the disk or the network failed: look at the system's log",
+            FaultKind::Unreachable => {
+                "the server is away: start it, or look at the network; the store connects again"
+            }
+            FaultKind::TimedOut => {
+                "the statement took too long: look for locks and load, or raise its time limit"
+            }
+            FaultKind::ReadOnly => "the server only reads: name the primary",
             FaultKind::Rejected => "the database refuses the statement",
             FaultKind::Closed => "the store is closed",
         };
@@ -175,10 +257,11 @@ pub enum WriteError {
         /// How large it may be.
         limit: usize,
     },
-    /// The store's queue of writes is full; what is ahead must be written first.
-    #[error("{queued} writes wait already: the disk does not keep up")]
+    /// The store's queue of writes is full, by number or by bytes; what is ahead must be written
+    /// first.
+    #[error("{queued} writes wait already: the database does not keep up")]
     Overloaded {
-        /// The bound of the queue.
+        /// How many wait.
         queued: usize,
     },
     /// The engine failed before anything was written.

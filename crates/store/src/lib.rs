@@ -2,7 +2,8 @@
 //!
 //! [`Journal`] appends events and reads them back, [`StateStore`] keeps the newest state of an
 //! entity, [`JobStore`] keeps queues of jobs; [`Transact`] writes several things of all three in
-//! one transaction. [`Memory`] and [`Sqlite`] are engines that implement all of them: [`Store`].
+//! one transaction. [`Memory`], [`Sqlite`] and, with the feature `postgres`, `Postgres` are engines
+//! that implement all of them: [`Store`].
 //!
 //! ```
 //! use vaxel_store::{Append, Journal, NewEvent, Sqlite};
@@ -32,7 +33,7 @@
 //! - **Single writer.** Appends name the last event that their writer knows and its owner epoch;
 //!   both are checked in the statement that writes.
 //! - **Bounds.** Queues of writes and reads, sizes of payloads and of answers are bounded; see
-//!   [`SqliteConfig`] and the constants of each type.
+//!   [`SqliteConfig`], `PostgresConfig` and the constants of each type.
 //! - **No worker waits.** Every operation answers through an [`Answer`], a future; files and
 //!   sockets belong to threads of the engine.
 
@@ -44,6 +45,9 @@ mod error;
 mod job_store;
 mod journal;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod size;
 mod sqlite;
 mod state_store;
 mod timestamp;
@@ -60,6 +64,8 @@ pub use journal::{
     SaveSnapshot, Snapshot, StoredEvent, TailedEvent,
 };
 pub use memory::{Held, Memory};
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresConfig};
 pub use sqlite::{Sqlite, SqliteConfig};
 pub use state_store::{Put, StateStore, StoredState};
 pub use timestamp::Timestamp;

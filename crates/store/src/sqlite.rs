@@ -53,6 +53,7 @@ pub struct Sqlite {
 pub struct SqliteConfig {
     pub(crate) readers: usize,
     pub(crate) queue: usize,
+    pub(crate) queue_bytes: usize,
     pub(crate) batch: usize,
     pub(crate) busy_timeout: Duration,
     pub(crate) cache_bytes: usize,
@@ -64,6 +65,7 @@ impl Default for SqliteConfig {
         SqliteConfig {
             readers: 2,
             queue: 16_384,
+            queue_bytes: 64 * 1024 * 1024,
             batch: 1_024,
             busy_timeout: Duration::from_secs(5),
             cache_bytes: 64 * 1024 * 1024,
@@ -85,6 +87,14 @@ impl SqliteConfig {
     #[must_use]
     pub fn queue(mut self, queue: usize) -> Self {
         self.queue = queue.max(1);
+        self
+    }
+
+    /// Payload of the writes that may wait, in bytes; one that is larger waits alone. More are
+    /// refused as by [`queue`](Self::queue). Default: 64 MiB.
+    #[must_use]
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
         self
     }
 

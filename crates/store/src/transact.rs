@@ -188,4 +188,6 @@ pub struct StoreCounters {
     pub writes_overloaded: u64,
     /// Reads that were refused because the queue was full.
     pub reads_overloaded: u64,
+    /// Connections for writing that were made to a server, again after each loss.
+    pub connects: u64,
 }

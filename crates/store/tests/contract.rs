@@ -11,6 +11,10 @@ use std::sync::Arc;
 
 use vaxel_store::{Memory, Sqlite, Store};
 
+#[cfg(feature = "postgres")]
+#[path = "postgres/shared.rs"]
+mod shared;
+
 /// A store, and what must live as long.
 type Opened = (Arc<dyn Store>, Box<dyn std::any::Any>);
 
@@ -24,11 +28,22 @@ fn sqlite() -> Opened {
     (Arc::new(store), Box::new(directory))
 }
 
+#[cfg(feature = "postgres")]
+fn postgres() -> Opened {
+    let server = shared::server();
+    let url = server.url("postgres");
+    let config = vaxel_store::PostgresConfig::default().schema(shared::fresh_schema());
+    let store = vaxel_store::Postgres::open_with(&url, config).expect("the server is there");
+    (Arc::new(store), Box::new(server))
+}
+
 /// Each rule as a test of each engine.
 macro_rules! suite {
     ($($area:ident: $($rule:ident)*;)*) => {
         suite!(@engine memory $($area: $($rule)*;)*);
         suite!(@engine sqlite $($area: $($rule)*;)*);
+        #[cfg(feature = "postgres")]
+        suite!(@engine postgres $($area: $($rule)*;)*);
     };
     (@engine $engine:ident $($area:ident: $($rule:ident)*;)*) => {
         mod $engine {
@@ -51,6 +66,7 @@ suite! {
         who_never_claimed_is_refused
         of_two_writers_with_one_claim_one_is_refused_each_time
         an_append_is_whole_or_not_at_all
+        an_append_of_no_events_is_checked_too
         a_read_is_bounded
         the_tail_has_every_event_once_and_in_order
         a_tag_selects_its_events

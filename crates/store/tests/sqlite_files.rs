@@ -213,6 +213,33 @@ fn a_full_queue_refuses_at_once_and_counts() {
 }
 
 #[test]
+fn a_queue_is_bounded_by_bytes_and_lets_a_large_write_in_alone() {
+    let (_directory, path) = file();
+    let config = SqliteConfig::default().queue_bytes(4_000).batch(1);
+    let store = Sqlite::open_with(&path, config).expect("it can be opened");
+    let large = append(&store, "a");
+    let large = Append {
+        events: vec![NewEvent::new(1, vec![7; 10_000])],
+        ..large
+    };
+    store
+        .append(large.clone())
+        .wait()
+        .expect("nothing else waits");
+    let other = Connection::open(&path).expect("it is a database");
+    other
+        .execute_batch("BEGIN EXCLUSIVE")
+        .expect("nobody writes");
+    let answers: Vec<_> = (0..10).map(|_| store.append(large.clone())).collect();
+    other.execute_batch("ROLLBACK").expect("it is open");
+    let refused = answers.into_iter().filter_map(|answer| answer.wait().err());
+    let overloaded = refused.filter(|error| matches!(error, WriteError::Overloaded { .. }));
+    let overloaded = overloaded.count() as u64;
+    assert!(overloaded >= 8, "one is under way, one waits: {overloaded}");
+    assert_eq!(store.counters().writes_overloaded, overloaded);
+}
+
+#[test]
 fn writes_that_wait_share_a_commit() {
     let store = Memory::new();
     let held = store.hold();

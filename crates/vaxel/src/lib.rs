@@ -84,7 +84,9 @@ pub use vaxel_channels::{
 };
 pub use vaxel_macros::{Message, actor, main};
 #[cfg(feature = "server")]
-pub use vaxel_net::{Compression, Drain, Limits as NetLimits, NetCounters, Tls, TlsError};
+pub use vaxel_net::{
+    Compression, Drain, FileTables, Limits as NetLimits, NetCounters, Tls, TlsError,
+};
 #[cfg(feature = "server")]
 pub use vaxel_pubsub::{Broadcast, PubSub, Subscription};
 #[cfg(feature = "server")]

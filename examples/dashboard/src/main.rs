@@ -56,9 +56,19 @@ async fn main() -> Result<(), ServerError> {
         .socket("/socket", Socket::new().channel::<Watcher>("board:live"))
         .http(page())
         .on_listening(move |listening| {
+            announce(listening);
             // There is one server, which begins to listen once.
             _ = server.set((listening.figures(), listening.endpoint().clone()));
         })
         .run()
         .await
+}
+
+/// For people, and for programs that wait for the line.
+#[allow(
+    clippy::print_stdout,
+    reason = "what a program says on its standard output"
+)]
+fn announce(server: &Server) {
+    println!("listening on http://{}", server.address());
 }

@@ -40,14 +40,17 @@ pub(super) fn run(session: &mut Session) -> Result<Outcome> {
         std::fs::remove_dir_all(&folder)?;
     }
     std::fs::create_dir_all(&folder)?;
-    let mut echo = tokio::process::Command::new(&server);
+    let mut echo = session.command(&server, [""; 0]);
     echo.stdout(Stdio::piped()).kill_on_drop(true);
+    let deadline = session.deadline;
     let (mut child, url) = session.runtime.block_on(async {
         let mut child = echo
             .spawn()
             .with_context(|| format!("cannot start `{server}`"))?;
         let output = child.stdout.take().context("the server has no output")?;
-        let line = BufReader::new(output).lines().next_line().await?;
+        let mut lines = BufReader::new(output).lines();
+        let line = tokio::time::timeout_at(deadline.into(), lines.next_line()).await;
+        let line = line.context("the server does not say that it listens")??;
         let line = line.context("the server ended before it listened")?;
         let url = line.strip_prefix("listening on ").map(str::to_owned);
         anyhow::Ok((

@@ -55,6 +55,12 @@ pub(super) const STAGES: &[Stage] = &[
         run: test,
     },
     Stage {
+        name: "postgres",
+        what: "the contract of stores on a real PostgreSQL server, stopped and started",
+        limit_minutes: 15,
+        run: postgres,
+    },
+    Stage {
         name: "doctest",
         what: "examples in the docs",
         limit_minutes: 15,
@@ -97,6 +103,12 @@ pub(super) const STAGES: &[Stage] = &[
         run: chaos,
     },
     Stage {
+        name: "soak",
+        what: "bad clients torment a server whose good clients must not notice",
+        limit_minutes: 15,
+        run: soak,
+    },
+    Stage {
         name: "js",
         what: "the JavaScript client",
         limit_minutes: 5,
@@ -122,14 +134,14 @@ pub(super) const STAGES: &[Stage] = &[
     },
     Stage {
         name: "browser",
-        what: "the demo in Chromium",
+        what: "the demo and the example dashboard in Chromium",
         limit_minutes: 15,
         run: browser,
     },
     Stage {
         name: "example",
         what: "npm phoenix drives the examples",
-        limit_minutes: 10,
+        limit_minutes: 20,
         run: example,
     },
 ];
@@ -193,6 +205,35 @@ fn test(session: &mut Session) -> Result<Outcome> {
     deeper(session, &mut command, "VAXEL_ROUNDS", "100");
     deeper(session, &mut command, "VAXEL_SCALE", "1000000");
     session.check(command)
+}
+
+/// On servers of its own, as the user `postgres` when this runs as root. The lints and the
+/// documentation of what only the feature compiles are looked at as well.
+fn postgres(session: &mut Session) -> Result<Outcome> {
+    need!(tools::postgres(session));
+    let with_feature = ["--locked", "-p", "vaxel-store", "--features", "postgres"];
+    let clippy = ["clippy", "--all-targets"].into_iter().chain(with_feature);
+    let command = session.command("cargo", clippy.chain(["--", "-D", "warnings"]));
+    let outcome = session.check(command)?;
+    if outcome != Outcome::Passed {
+        return Ok(outcome);
+    }
+    let doc = ["doc", "--no-deps", "--lib"]
+        .into_iter()
+        .chain(with_feature);
+    let mut command = session.command("cargo", doc);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    let outcome = session.check(command)?;
+    if outcome != Outcome::Passed {
+        return Ok(outcome);
+    }
+    let test = ["test", "--no-fail-fast"].into_iter().chain(with_feature);
+    let mut command = session.command("cargo", test);
+    command.args(["--test", "contract", "--test", "postgres_server"]);
+    command.args(["--test", "postgres_outages"]);
+    deeper(session, &mut command, "VAXEL_POSTGRES_OUTAGES", "100");
+    let outcome = session.check(command)?;
+    Ok(no_tests_is_a_failure(session, outcome, "no test ran"))
 }
 
 fn doctest(session: &mut Session) -> Result<Outcome> {
@@ -314,6 +355,14 @@ fn chaos(session: &mut Session) -> Result<Outcome> {
     session.check(command)
 }
 
+/// Twenty seconds; with `--deep` an hour.
+fn soak(session: &mut Session) -> Result<Outcome> {
+    let program = build(session, "vaxel-cli")?;
+    let minutes = if session.is_deep { "60" } else { "0.2" };
+    let command = session.command(program, ["bench", "soak", "--minutes", minutes]);
+    session.check(command)
+}
+
 fn js(session: &mut Session) -> Result<Outcome> {
     let node = need!(tools::node(session));
     let suites = suites(&session.root.join("js"))?;
@@ -349,9 +398,11 @@ fn browser(session: &mut Session) -> Result<Outcome> {
     let chromium = need!(tools::chromium(session));
     need!(tools::packages(session, "tests/browser"));
     let server = build(session, "vaxel-cli")?;
+    let dashboard = build(session, "dashboard")?;
     let mut command = session.command(node, ["tests/browser/run.mjs"]);
     command
         .env("VAXEL_SERVER", server)
+        .env("VAXEL_DASHBOARD", dashboard)
         .env("CHROMIUM", chromium);
     session.check(command)
 }

@@ -237,6 +237,27 @@ fn has_erlang(session: &mut Session) -> bool {
         && answers(session, "sh", &["-c", "command -v erlc"])
 }
 
+/// PostgreSQL's server: the system's, or installed now when that is allowed. Tests find its
+/// programs by themselves.
+pub(super) fn postgres(session: &mut Session) -> Found<()> {
+    if has_postgres() {
+        return Ok(Ok(()));
+    }
+    if let Err(missing) = apt_install(session, "postgresql")? {
+        return Ok(Err(missing));
+    }
+    Ok(match has_postgres() {
+        true => Ok(()),
+        false => Err(Missing(
+            "postgresql was installed and its programs are not found".to_owned(),
+        )),
+    })
+}
+
+fn has_postgres() -> bool {
+    vaxel_test_postgres::Binaries::find().is_ok()
+}
+
 /// Installs a package of the system, which only root on a Debian can.
 pub(crate) fn apt_install(session: &mut Session, package: &str) -> Found<()> {
     if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {

@@ -18,7 +18,8 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
     ("vaxel-runtime", &[]),
     ("vaxel-websocket", &[]),
     ("vaxel-macros", &[]),
-    ("vaxel-store", &[]),
+    ("vaxel-test-postgres", &[]),
+    ("vaxel-store", &["vaxel-test-postgres"]),
     ("vaxel-testkit", &["vaxel-macros", "vaxel-runtime"]),
     (
         "vaxel-actor",
@@ -87,7 +88,7 @@ pub(crate) const ALLOWED: &[Allowed<'_>] = &[
         ],
     ),
     ("vaxel-browser", &[]),
-    ("xtask", &[]),
+    ("xtask", &["vaxel-test-postgres"]),
 ];
 
 /// Dependencies between the members, those of tests included, against the table.

@@ -128,6 +128,9 @@ impl Membership {
         number: u32,
         intercepts: bool,
     ) -> Arc<Self> {
+        if let Some(token) = link.assigns.token() {
+            token.join();
+        }
         Arc::new(Self {
             link,
             topic,
@@ -243,6 +246,14 @@ impl Membership {
 
     fn end_frame(&self, event: &str, payload: &str) -> Frame {
         Outgoing::end(self.join_ref(), &self.topic, event, payload).encode(self.link.version)
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        if let Some(token) = self.link.assigns.token() {
+            token.part();
+        }
     }
 }
 

@@ -104,13 +104,37 @@ pub(crate) fn version(
     version.filter(|_| socket.origins.allow(origin, host))
 }
 
-/// Runs a hook on the actor plane and tells the shard the outcome, whatever happens to the hook.
+/// What the hook says, and whether the account of the client's token has room.
+pub(crate) fn decide(
+    endpoint: &Endpoint,
+    connections_per_token_max: u32,
+    hook: Arc<dyn Connect>,
+    request: ConnectRequest,
+) -> impl Future<Output = Result<Assigns, Refusal>> + Send + use<> {
+    let endpoint = endpoint.clone();
+    async move {
+        let key = endpoint.tokens().key(&request);
+        let assigns = hook.connect(request).await?;
+        let Some(key) = key else {
+            return Ok(assigns);
+        };
+        match endpoint.tokens().enter(key, connections_per_token_max) {
+            Ok(seat) => Ok(assigns.with_token(seat)),
+            Err(refusal) => {
+                endpoint.connection_refused_by_token();
+                Err(refusal)
+            }
+        }
+    }
+}
+
+/// Runs a decision on the actor plane and tells the shard the outcome, whatever happens to the
+/// hook.
 pub(crate) fn run(
     endpoint: &Endpoint,
     shard: usize,
     pending: Pending,
-    hook: Arc<dyn Connect>,
-    request: ConnectRequest,
+    decision: impl Future<Output = Result<Assigns, Refusal>> + Send + 'static,
 ) {
     let answer = Answer {
         endpoint: endpoint.clone(),
@@ -121,7 +145,7 @@ pub(crate) fn run(
     // The outcome travels by command; nobody waits for the cell.
     _ = endpoint.system().spawn_future(async move {
         let mut answer = answer;
-        answer.outcome = Some(hook.connect(request).await);
+        answer.outcome = Some(decision.await);
     });
 }
 

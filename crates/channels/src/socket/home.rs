@@ -158,6 +158,9 @@ pub(crate) fn intercept<H: Home>(
 /// The session is over: its channels are told, and nobody listens any more.
 pub(crate) fn closed<H: Home>(home: &mut H, session: &mut Session) {
     let version = session.version;
+    if let Some(token) = session.token() {
+        token.leave();
+    }
     for mut entry in std::mem::take(&mut session.channels) {
         vacate(home, version, &mut entry);
         entry.inbox.erase().shutdown();

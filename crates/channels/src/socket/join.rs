@@ -52,9 +52,17 @@ impl<H: Home> Dispatch<'_, H> {
         if self.message.topic.len() > limits.topic_bytes_max as usize {
             return Some(r#"{"reason":"topic too long"}"#);
         }
-        let is_new = position.is_none();
-        let is_over = self.session.channels.len() >= limits.channels_max as usize;
-        (is_new && is_over).then_some(r#"{"reason":"too many channels joined"}"#)
+        if position.is_some() {
+            return None;
+        }
+        let token = self.session.token();
+        if self.session.channels.len() >= limits.channels_max as usize {
+            Some(r#"{"reason":"too many channels joined"}"#)
+        } else if token.is_some_and(|token| token.channels() >= limits.channels_per_token_max) {
+            Some(r#"{"reason":"too many channels joined with this token"}"#)
+        } else {
+            None
+        }
     }
 
     /// Takes out the channel that a second join replaces. It gets no broadcasts from now on.

@@ -166,7 +166,9 @@ impl ChannelsProtocol {
             takes_hints,
         };
         let request = ConnectRequest::upgrade(socket, params, request, offer);
-        connect::run(&self.endpoint, local.shard, pending, hook.clone(), request);
+        let connections_max = socket.limits.connections_per_token_max;
+        let decision = connect::decide(&self.endpoint, connections_max, hook.clone(), request);
+        connect::run(&self.endpoint, local.shard, pending, decision);
         Upgrade::Defer
     }
 }

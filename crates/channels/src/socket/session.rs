@@ -13,6 +13,7 @@ use crate::channel::membership::{Address, Link, Membership};
 use crate::endpoint::Endpoint;
 use crate::limits::Limits;
 use crate::socket::home::Home;
+use crate::tokens::TokenSeat;
 use crate::vsn::Version;
 
 /// What a shard keeps about a connection, behind one pointer.
@@ -113,6 +114,11 @@ impl Session {
             address,
             version: self.version,
         })
+    }
+
+    /// The connection's place in the account of its token, if it came with one.
+    pub(crate) fn token(&self) -> Option<&TokenSeat> {
+        self.link.as_ref()?.assigns.token()
     }
 
     /// Whether too much of the connection is in flight.

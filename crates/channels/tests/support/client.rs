@@ -36,13 +36,22 @@ impl Client {
 
     /// The HTTP status of a refusal is the error.
     pub(crate) fn try_connect(address: SocketAddr, target: &str) -> Result<Self, u16> {
+        Self::try_connect_as(address, target, &[])
+    }
+
+    /// The same, offering these subprotocols.
+    pub(crate) fn try_connect_as(
+        address: SocketAddr,
+        target: &str,
+        subprotocols: &[&str],
+    ) -> Result<Self, u16> {
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_nodelay(true).expect("a TCP socket");
         stream
             .set_read_timeout(Some(PATIENCE))
             .expect("a TCP socket");
         let key = encode_key([7; 16]);
-        let request = client_request(&address.to_string(), target, &key, &[], &[]);
+        let request = client_request(&address.to_string(), target, &key, subprotocols, &[]);
         let mut client = Self {
             stream,
             decoder: Decoder::new(),

@@ -23,13 +23,18 @@ mod shard;
 use std::{
     io::{self, Write},
     net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread::{self, JoinHandle},
 };
 
 use anyhow::Context;
 use clap::Args;
 
+use crate::file_table::{self, FileTable};
 pub(crate) use frames::{FRAME_BYTES_MAX, Request, Wanted};
 use shard::{Shard, Shared};
 
@@ -46,12 +51,15 @@ pub(crate) struct LoopArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     shards: u16,
+    /// Whose table of open files connections are in.
+    #[arg(long, value_enum, default_value_t = FileTable::Shared)]
+    file_tables: FileTable,
 }
 
 /// Serves until the process is killed.
 pub(crate) fn run(args: &LoopArgs) -> anyhow::Result<()> {
     super::process::raise_file_limit();
-    let server = BareLoop::start(args.listen, args.shards)
+    let server = BareLoop::start(args.listen, args.shards, args.file_tables)
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     writeln!(
         io::stderr(),
@@ -72,27 +80,40 @@ pub(crate) struct BareLoop {
 
 impl BareLoop {
     /// Binds and starts `shards` threads. Port 0 picks a free port.
-    pub(crate) fn start(listen: SocketAddr, shards: u16) -> io::Result<Self> {
+    pub(crate) fn start(
+        listen: SocketAddr,
+        shards: u16,
+        file_tables: FileTable,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(usize::from(shards))?);
-        let first = Shard::bind(listen, 0, Arc::clone(&shared))?;
-        let address = first.address()?;
-        let mut all = vec![first];
-        for index in 1..usize::from(shards) {
-            all.push(Shard::bind(address, index, Arc::clone(&shared))?);
-        }
-        let threads = all
-            .into_iter()
-            .map(|mut shard| {
-                thread::Builder::new()
-                    .name("bare-loop".to_owned())
-                    .spawn(move || shard.run())
-            })
-            .collect::<io::Result<_>>()?;
-        Ok(Self {
-            address,
+        let mut server = Self {
+            address: listen,
             shared,
-            threads,
-        })
+            threads: Vec::new(),
+        };
+        // Nobody listens before all are bound: the first would get too many clients.
+        let mut bound = Vec::new();
+        for index in 0..usize::from(shards) {
+            let (listen, shared) = (server.address, Arc::clone(&server.shared));
+            let (report, reported) = sync_channel(2);
+            let (start, may_start) = sync_channel::<()>(1);
+            let serve = move || {
+                if let Err(error) = serve(listen, index, shared, file_tables, &report, &may_start) {
+                    let _ = report.send(Err(error));
+                }
+            };
+            let thread = thread::Builder::new().name("bare-loop".to_owned());
+            server.threads.push(thread.spawn(serve)?);
+            server.address = reported.recv().map_err(io::Error::other)??;
+            bound.push((start, reported));
+        }
+        for (start, _) in &bound {
+            let _ = start.send(());
+        }
+        for (_, reported) in &bound {
+            reported.recv().map_err(io::Error::other)??;
+        }
+        Ok(server)
     }
 
     /// Where it listens.
@@ -106,6 +127,30 @@ impl BareLoop {
             let _ = thread.join();
         }
     }
+}
+
+/// The life of one thread; reports when it is bound, and when it listens.
+fn serve(
+    listen: SocketAddr,
+    index: usize,
+    shared: Arc<Shared>,
+    file_tables: FileTable,
+    report: &SyncSender<io::Result<SocketAddr>>,
+    may_start: &Receiver<()>,
+) -> io::Result<()> {
+    if file_tables == FileTable::PerShard {
+        // A shard's descriptors belong into its own table.
+        file_table::split()?;
+    }
+    let mut shard = Shard::bind(listen, index, shared)?;
+    let address = shard.address()?;
+    let _ = report.send(Ok(address));
+    if may_start.recv().is_ok() {
+        shard.listen()?;
+        let _ = report.send(Ok(address));
+        shard.run();
+    }
+    Ok(())
 }
 
 impl Drop for BareLoop {

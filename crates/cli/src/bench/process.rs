@@ -190,6 +190,13 @@ pub(crate) fn pin_this_thread(cores: &[usize]) -> io::Result<()> {
     Ok(sched_setaffinity(None::<Pid>, &set)?)
 }
 
+/// Lets other threads go first: this one gets what they leave.
+pub(crate) fn yield_to_others() -> io::Result<()> {
+    const LEAST: i32 = 19;
+    // On Linux this is about the calling thread alone.
+    Ok(rustix::process::setpriority_process(None, LEAST)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Instant;

@@ -21,6 +21,11 @@ pub(crate) use contest::Contest;
 pub(crate) use figure::{Better, Figure, Quantiles, number};
 use machine::Machine;
 
+/// The machine this process runs on, in one line.
+pub(crate) fn machine_in_words() -> String {
+    Machine::of_this_process().to_string()
+}
+
 /// Takes the figures of one suite and prints them in order.
 pub(crate) struct Report {
     suite: &'static str,

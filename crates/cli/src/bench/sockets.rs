@@ -21,19 +21,24 @@ mod compare;
 mod connection;
 mod fleet;
 mod lane;
+mod scale;
 mod script;
 mod seen;
 mod session;
 mod shared;
+mod soak;
 mod step;
 mod suite;
 mod target;
 mod task;
 mod template;
+mod visitor;
 
 use anyhow::Context;
 
 pub(crate) use args::SocketsArgs;
+pub(crate) use scale::{ScaleArgs, run as run_scale};
+pub(crate) use soak::{SoakArgs, run as run_soak};
 
 use super::{interrupt, process::Process, report::Report};
 

@@ -1,6 +1,6 @@
 //! The actor of a queue.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -206,7 +206,7 @@ impl QueueActor {
     }
 
     /// Keeps what is still held after a renewal that was sent then.
-    fn renewed(&mut self, still: &[u64], sent: Timestamp) {
+    fn renewed(&mut self, still: &HashSet<u64>, sent: Timestamp) {
         let before = self.running.len();
         self.running.retain(|id, leased| {
             let is_held = still.contains(id);
@@ -252,7 +252,7 @@ impl Handler<Renew> for QueueActor {
             .collect();
         let sent = jobs.now();
         match jobs.store().renew_jobs(held, sent + self.queue.lease).await {
-            Ok(still) => self.renewed(&still, sent),
+            Ok(still) => self.renewed(&still.into_iter().collect(), sent),
             Err(error) => {
                 jobs.count().store_errors.fetch_add(1, Relaxed);
                 tracing::warn!(queue = %self.queue.name, %error, "leases cannot be renewed");

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use rusqlite::Connection;
 
 use super::readers::Readers;
-use super::writer::{Faults, Writer};
+use super::writer::{Bounds, Faults, Writer};
 use super::{SqliteConfig, events, jobs, jobs_over, opening, ops, states};
 use crate::{
     Answer, Answering, Append, Appended, Claimed, ClaimedJob, Enqueued, EntityId, Fault, FaultKind,
     FinishJob, JobState, JobStore, Journal, NewJob, Offset, OpenError, Put, ReadError,
     SaveSnapshot, Snapshot, StateStore, StoreCounters, StoredEvent, StoredJob, StoredState,
-    TailedEvent, Timestamp, Transact, Write, WriteError, Written, checks,
+    TailedEvent, Timestamp, Transact, Write, WriteError, Written, checks, size,
 };
 
 /// One writer, and readers where the database is a file.
@@ -31,6 +31,14 @@ pub trait Embedded: Send + Sync + 'static {
     fn engine(&self) -> &Engine;
 }
 
+fn bounds(config: &SqliteConfig) -> Bounds {
+    Bounds {
+        number: config.queue,
+        bytes: config.queue_bytes,
+        batch: config.batch,
+    }
+}
+
 fn no_thread(path: &Path, error: &std::io::Error) -> OpenError {
     OpenError::Other {
         database: path.display().to_string(),
@@ -44,7 +52,7 @@ impl Engine {
         let readers = (0..config.readers).map(|_| opening::reader(path, config));
         let readers = readers.collect::<Result<Vec<_>, _>>()?;
         let threads = || {
-            let writer = Writer::start(connection, config.queue, config.batch, Arc::default())?;
+            let writer = Writer::start(connection, bounds(config), Arc::default())?;
             let readers = Some(Readers::start(readers, config.queue)?);
             Ok(Engine { readers, writer })
         };
@@ -54,16 +62,17 @@ impl Engine {
     /// A database in memory, which has one connection: reads take their turn with the writes.
     pub(crate) fn in_memory(faults: Arc<Faults>) -> Result<Self, OpenError> {
         let config = SqliteConfig::default();
-        let writer = Writer::start(opening::in_memory()?, config.queue, config.batch, faults);
+        let writer = Writer::start(opening::in_memory()?, bounds(&config), faults);
         let writer = writer.map_err(|error| no_thread(Path::new(":memory:"), &error))?;
         let readers = None;
         Ok(Engine { readers, writer })
     }
 
-    /// Queues a write that has passed its checks.
+    /// Queues a write that has passed its checks and takes so many bytes of the queue.
     pub(crate) fn change<T, F>(
         &self,
         checked: Result<(), WriteError>,
+        bytes: usize,
         run: F,
     ) -> Answer<T, WriteError>
     where
@@ -71,7 +80,7 @@ impl Engine {
         F: FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
     {
         match checked {
-            Ok(()) => self.writer.submit(run),
+            Ok(()) => self.writer.submit(bytes, run),
             Err(error) => Answer::ready(Err(error)),
         }
     }
@@ -97,9 +106,10 @@ impl Engine {
 
 impl<T: Embedded> Transact for T {
     fn write(&self, write: Write) -> Answer<Vec<Written>, WriteError> {
-        let checked = checks::write(&write);
-        self.engine()
-            .change(checked, move |connection| ops::write(connection, &write))
+        let (checked, bytes) = (checks::write(&write), size::write(&write));
+        self.engine().change(checked, bytes, move |connection| {
+            ops::write(connection, &write)
+        })
     }
 
     fn counters(&self) -> StoreCounters {
@@ -112,6 +122,7 @@ impl<T: Embedded> Transact for T {
             reads_overloaded: readers
                 .as_ref()
                 .map_or(0, |all| all.overloaded.load(Relaxed)),
+            connects: 0,
         }
     }
 }
@@ -119,16 +130,16 @@ impl<T: Embedded> Transact for T {
 impl<T: Embedded> Journal for T {
     fn claim(&self, entity: &EntityId) -> Answer<Claimed, WriteError> {
         let (checked, entity) = (checks::entity(entity), entity.clone());
-        self.engine().change(checked, move |connection| {
+        self.engine().change(checked, 0, move |connection| {
             events::claim(connection, &entity)
         })
     }
 
     fn append(&self, append: Append) -> Answer<Appended, WriteError> {
-        self.engine()
-            .change(checks::append(&append), move |connection| {
-                events::append(connection, &append, Timestamp::now())
-            })
+        let (checked, bytes) = (checks::append(&append), size::append(&append));
+        self.engine().change(checked, bytes, move |connection| {
+            events::append(connection, &append, Timestamp::now())
+        })
     }
 
     fn read(
@@ -153,8 +164,8 @@ impl<T: Embedded> Journal for T {
     }
 
     fn save_snapshot(&self, save: SaveSnapshot) -> Answer<(), WriteError> {
-        let checked = checks::snapshot(&save);
-        self.engine().change(checked, move |connection| {
+        let (checked, bytes) = (checks::snapshot(&save), save.snapshot.payload.len());
+        self.engine().change(checked, bytes, move |connection| {
             events::save_snapshot(connection, &save)
         })
     }
@@ -174,7 +185,8 @@ impl<T: Embedded> Journal for T {
 
 impl<T: Embedded> StateStore for T {
     fn put(&self, put: Put) -> Answer<u64, WriteError> {
-        self.engine().change(checks::put(&put), move |connection| {
+        let (checked, bytes) = (checks::put(&put), put.payload.as_ref().map_or(0, Vec::len));
+        self.engine().change(checked, bytes, move |connection| {
             states::put(connection, &put)
         })
     }
@@ -200,7 +212,8 @@ impl<T: Embedded> StateStore for T {
 
 impl<T: Embedded> JobStore for T {
     fn enqueue(&self, job: NewJob) -> Answer<Enqueued, WriteError> {
-        self.engine().change(checks::job(&job), move |connection| {
+        let (checked, bytes) = (checks::job(&job), job.payload.len());
+        self.engine().change(checked, bytes, move |connection| {
             jobs::enqueue(connection, &job)
         })
     }
@@ -213,7 +226,7 @@ impl<T: Embedded> JobStore for T {
         lease_until: Timestamp,
     ) -> Answer<Vec<ClaimedJob>, WriteError> {
         let queue = queue.to_owned();
-        self.engine().change(Ok(()), move |connection| {
+        self.engine().change(Ok(()), 0, move |connection| {
             jobs::claim(connection, &queue, limit, now, lease_until)
         })
     }
@@ -223,30 +236,31 @@ impl<T: Embedded> JobStore for T {
         held: Vec<(u64, u64)>,
         lease_until: Timestamp,
     ) -> Answer<Vec<u64>, WriteError> {
-        self.engine().change(Ok(()), move |connection| {
+        self.engine().change(Ok(()), 0, move |connection| {
             jobs::renew(connection, &held, lease_until)
         })
     }
 
     fn finish_job(&self, finish: FinishJob) -> Answer<(), WriteError> {
-        self.engine()
-            .change(Ok(()), move |connection| jobs::finish(connection, &finish))
+        self.engine().change(Ok(()), 0, move |connection| {
+            jobs::finish(connection, &finish)
+        })
     }
 
     fn cancel_job(&self, id: u64, now: Timestamp) -> Answer<bool, WriteError> {
-        self.engine().change(Ok(()), move |connection| {
+        self.engine().change(Ok(()), 0, move |connection| {
             jobs_over::cancel(connection, id, now)
         })
     }
 
     fn retry_job(&self, id: u64, now: Timestamp) -> Answer<bool, WriteError> {
-        self.engine().change(Ok(()), move |connection| {
+        self.engine().change(Ok(()), 0, move |connection| {
             jobs_over::retry(connection, id, now)
         })
     }
 
     fn prune_jobs(&self, before: Timestamp, limit: usize) -> Answer<usize, WriteError> {
-        self.engine().change(Ok(()), move |connection| {
+        self.engine().change(Ok(()), 0, move |connection| {
             jobs_over::prune(connection, before, limit)
         })
     }

@@ -82,6 +82,12 @@ fn insert(
     append: &Append,
     now: Timestamp,
 ) -> Result<Appended, WriteError> {
+    // Where there is nothing to insert, no statement that inserts can check.
+    if append.events.is_empty()
+        && owner(connection, &append.entity)? != (append.fence, append.expected)
+    {
+        return Err(refused(connection, append)?);
+    }
     let mut statement = connection.prepare_cached(APPEND)?;
     let mut done = Appended {
         sequence: append.expected,

@@ -30,14 +30,12 @@ fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, pragma, |row| row.get(0))
 }
 
-/// Whether the file has tables that are not ours.
+/// Whether the file has tables that are not ours. In this order: a program that makes the tables
+/// meanwhile puts the mark in the same transaction, so who sees its tables sees the mark as well.
 pub(super) fn is_foreign(connection: &Connection) -> rusqlite::Result<bool> {
-    if number(connection, "application_id")? == APPLICATION {
-        return Ok(false);
-    }
-    connection.query_row("SELECT count(*) > 0 FROM sqlite_schema", (), |row| {
-        row.get(0)
-    })
+    let count = "SELECT count(*) > 0 FROM sqlite_schema";
+    let has_tables: bool = connection.query_row(count, (), |row| row.get(0))?;
+    Ok(has_tables && number(connection, "application_id")? != APPLICATION)
 }
 
 pub(super) fn run(connection: &mut Connection) -> Result<(), MigrateError> {

@@ -7,7 +7,7 @@
 //!
 //! So the time of one sync is shared by all who came while the one before was under way.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -25,6 +25,9 @@ pub(super) trait Work: Send {
     /// Whether it may change anything: a database in memory is read by its writer.
     fn is_write(&self) -> bool;
 
+    /// How much of the queue it takes.
+    fn bytes(&self) -> usize;
+
     /// What it failed with, if it did.
     fn failure(&self) -> Option<&WriteError>;
 
@@ -36,6 +39,7 @@ pub(super) trait Work: Send {
 struct Job<T, E: From<Unanswered>, F> {
     run: Option<F>,
     is_write: bool,
+    bytes: usize,
     outcome: Option<Result<T, E>>,
     answering: Answering<T, E>,
 }
@@ -51,6 +55,10 @@ where
 
     fn is_write(&self) -> bool {
         self.is_write
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn failure(&self) -> Option<&WriteError> {
@@ -99,22 +107,33 @@ pub(super) struct Counts {
 pub(super) struct Writer {
     queue: Option<SyncSender<Box<dyn Work>>>,
     thread: Option<JoinHandle<()>>,
-    bound: usize,
+    bounds: Bounds,
+    /// Payload of what waits.
+    waiting_bytes: Arc<AtomicUsize>,
     pub(super) counts: Arc<Counts>,
+}
+
+/// The bounds of what waits for the writer, and of what it commits together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) number: usize,
+    pub(super) bytes: usize,
+    pub(super) batch: usize,
 }
 
 impl Writer {
     pub(super) fn start(
         connection: Connection,
-        bound: usize,
-        batch_max: usize,
+        bounds: Bounds,
         faults: Arc<Faults>,
     ) -> std::io::Result<Self> {
-        let (queue, waiting) = sync_channel(bound);
+        let (queue, waiting) = sync_channel(bounds.number);
         let counts = Arc::new(Counts::default());
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let mut commits = Commits {
             connection,
-            batch_max,
+            batch_max: bounds.batch,
+            waiting_bytes: waiting_bytes.clone(),
             counts: counts.clone(),
             faults,
             broken: None,
@@ -125,19 +144,20 @@ impl Writer {
         Ok(Writer {
             queue: Some(queue),
             thread: Some(thread),
-            bound,
+            bounds,
+            waiting_bytes,
             counts,
         })
     }
 
     /// Queues a write. Never blocks.
-    pub(super) fn submit<T, F>(&self, run: F) -> Answer<T, WriteError>
+    pub(super) fn submit<T, F>(&self, bytes: usize, run: F) -> Answer<T, WriteError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
     {
         self.counts.writes.fetch_add(1, Relaxed);
-        self.queue(run, true)
+        self.queue(run, true, bytes)
     }
 
     /// Queues what changes nothing, in its turn with the writes.
@@ -147,10 +167,10 @@ impl Writer {
             Ok(())
         };
         // What it has to say it says itself.
-        drop(self.queue(run, false));
+        drop(self.queue(run, false, 0));
     }
 
-    fn queue<T, F>(&self, run: F, is_write: bool) -> Answer<T, WriteError>
+    fn queue<T, F>(&self, run: F, is_write: bool, bytes: usize) -> Answer<T, WriteError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
@@ -159,24 +179,35 @@ impl Writer {
         let job = Job {
             run: Some(run),
             is_write,
+            bytes,
             outcome: None,
             answering,
         };
         let Some(queue) = &self.queue else {
             return answer;
         };
-        let (refused, error) = match queue.try_send(Box::new(job)) {
+        let overloaded = || {
+            self.counts.overloaded.fetch_add(1, Relaxed);
+            let queued = self.bounds.number;
+            WriteError::Overloaded { queued }
+        };
+        let before = self.waiting_bytes.fetch_add(bytes, Relaxed);
+        // One that is larger than the bound is let in alone.
+        let is_heavy = before > 0 && bytes > 0 && before + bytes > self.bounds.bytes;
+        let job: Box<dyn Work> = Box::new(job);
+        let sent = match is_heavy {
+            true => Err(TrySendError::Full(job)),
+            false => queue.try_send(job),
+        };
+        let (refused, error) = match sent {
             Ok(()) => return answer,
-            Err(TrySendError::Full(job)) => {
-                self.counts.overloaded.fetch_add(1, Relaxed);
-                let queued = self.bound;
-                (job, WriteError::Overloaded { queued })
-            }
+            Err(TrySendError::Full(job)) => (job, overloaded()),
             Err(TrySendError::Disconnected(job)) => {
                 let source = Fault::new(FaultKind::Closed, "its writer has ended");
                 (job, WriteError::NotWritten { source })
             }
         };
+        self.waiting_bytes.fetch_sub(bytes, Relaxed);
         refused.settle(&Err(error));
         answer
     }
@@ -198,6 +229,7 @@ impl Drop for Writer {
 struct Commits {
     connection: Connection,
     batch_max: usize,
+    waiting_bytes: Arc<AtomicUsize>,
     counts: Arc<Counts>,
     faults: Arc<Faults>,
     /// Why nothing is written any more.
@@ -211,6 +243,8 @@ impl Commits {
             batch.push(first);
             let more = self.batch_max - 1;
             batch.extend(waiting.try_iter().take(more));
+            let taken = batch.iter().map(|work| work.bytes()).sum();
+            self.waiting_bytes.fetch_sub(taken, Relaxed);
             let commit = self.commit(&mut batch);
             let counted = if commit.is_ok() {
                 &self.counts.commits

@@ -193,6 +193,19 @@ pub(crate) fn an_append_is_whole_or_not_at_all(store: &dyn Store) {
     assert_eq!(payloads(store, "a"), Vec::<String>::new());
 }
 
+pub(crate) fn an_append_of_no_events_is_checked_too(store: &dyn Store) {
+    let first = claim(store, "a");
+    let nothing = |owner| store.append(append("a", owner, &[])).wait();
+    assert_eq!(
+        nothing(first).map(|appended| appended.sequence).ok(),
+        Some(0)
+    );
+    let mut second = claim(store, "a");
+    assert!(matches!(nothing(first), Err(WriteError::Fenced { .. })));
+    second.sequence = 1;
+    assert!(matches!(nothing(second), Err(WriteError::Conflict { .. })));
+}
+
 pub(crate) fn a_read_is_bounded(store: &dyn Store) {
     let mut owner = claim(store, "a");
     for _ in 0..3 {

@@ -41,11 +41,16 @@ impl Inflater {
         for mut input in [compressed, &TAIL] {
             loop {
                 grow(&mut self.out, bytes_max)?;
-                let before = context.total_in();
+                let (before, written) = (context.total_in(), self.out.len());
                 let status = context
                     .decompress_vec(input, &mut self.out, FlushDecompress::Sync)
                     .map_err(|_| ProtocolError::Deflate)?;
-                input = &input[(context.total_in() - before) as usize..];
+                let consumed = (context.total_in() - before) as usize;
+                if consumed == 0 && self.out.len() == written && !input.is_empty() {
+                    // There is room and input, so it will never get on.
+                    return Err(ProtocolError::Deflate);
+                }
+                input = &input[consumed..];
                 if status == Status::StreamEnd {
                     // A sender may end a message with a final block (RFC 7692, section 7.2.3.4).
                     context.reset(false);

@@ -205,7 +205,15 @@ fn a_bomb_is_stopped_at_the_limit() {
     let mut inflater = Inflater::new();
     let huge = frame(&vec![0; 10 << 20]);
     let (_, head) = Header::parse(&huge).unwrap().unwrap();
-    assert!(inflater.inflate(&huge[head..], 1_000).is_err());
+    for bytes_max in [1_000, 0] {
+        assert_eq!(
+            inflater.inflate(&huge[head..], bytes_max).unwrap_err(),
+            ProtocolError::MessageTooBig { bytes_max }
+        );
+    }
+    let mut inflater = Inflater::new();
+    let error = inflater.inflate(&huge[head..], 1_000).unwrap_err();
+    assert_eq!(error, ProtocolError::MessageTooBig { bytes_max: 1_000 });
     assert!(
         format!("{inflater:?}").contains("room_bytes: 1001"),
         "{inflater:?}"

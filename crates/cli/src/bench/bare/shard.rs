@@ -152,7 +152,6 @@ impl Shard {
         // Accepted sockets inherit it.
         listener.set_tcp_nodelay(true)?;
         listener.bind(&listen.into())?;
-        listener.listen(BACKLOG)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(
             &epoll,
@@ -179,6 +178,11 @@ impl Shard {
         address
             .as_socket()
             .ok_or_else(|| io::Error::other("the listener is not on TCP"))
+    }
+
+    /// Takes clients from now on.
+    pub(super) fn listen(&self) -> io::Result<()> {
+        self.listener.listen(BACKLOG)
     }
 
     /// Serves until told to stop.

@@ -76,7 +76,7 @@ fn request(wanted: Wanted, answer_bytes: usize, rest: &str) -> Vec<u8> {
 
 #[test]
 fn replies_have_the_length_asked_for_and_echo_the_rest() {
-    let server = BareLoop::start(ANY_PORT, 1).unwrap();
+    let server = BareLoop::start(ANY_PORT, 1, FileTable::Shared).unwrap();
     let mut client = Client::connect(&server);
     client.send(b"hello");
     assert_eq!(client.receive(), b"hello");
@@ -88,7 +88,7 @@ fn replies_have_the_length_asked_for_and_echo_the_rest() {
 
 #[test]
 fn a_frame_in_pieces_and_frames_in_one_piece_are_answered_in_order() {
-    let server = BareLoop::start(ANY_PORT, 1).unwrap();
+    let server = BareLoop::start(ANY_PORT, 1, FileTable::Shared).unwrap();
     let mut client = Client::connect(&server);
     let bytes = [frame(b"one"), frame(b"two"), frame(b"three")].concat();
     let (head, tail) = bytes.split_at(bytes.len() - 3);
@@ -101,7 +101,7 @@ fn a_frame_in_pieces_and_frames_in_one_piece_are_answered_in_order() {
 
 #[test]
 fn a_broadcast_reaches_every_connection_of_every_shard() {
-    let server = BareLoop::start(ANY_PORT, 2).unwrap();
+    let server = BareLoop::start(ANY_PORT, 2, FileTable::Shared).unwrap();
     let mut clients: Vec<_> = (0..16).map(|_| Client::connect(&server)).collect();
     clients[3].send(&request(Wanted::Broadcast, 40, "0000000001"));
     for client in &mut clients {
@@ -114,7 +114,7 @@ fn a_broadcast_reaches_every_connection_of_every_shard() {
 /// More than the kernel's buffers hold is asked for before anything is read.
 #[test]
 fn a_slow_reader_gets_everything_after_partial_writes() {
-    let server = BareLoop::start(ANY_PORT, 1).unwrap();
+    let server = BareLoop::start(ANY_PORT, 1, FileTable::Shared).unwrap();
     let mut client = Client::connect(&server);
     let answers = 400;
     let ask = frame(&request(Wanted::Reply, 60_000, ""));
@@ -128,7 +128,7 @@ fn a_slow_reader_gets_everything_after_partial_writes() {
 
 #[test]
 fn a_frame_beyond_the_bound_closes_its_connection_only() {
-    let server = BareLoop::start(ANY_PORT, 1).unwrap();
+    let server = BareLoop::start(ANY_PORT, 1, FileTable::Shared).unwrap();
     let (mut bad, mut good) = (Client::connect(&server), Client::connect(&server));
     let mut giant = frame(b"");
     giant[1] = 0x80 | 127;

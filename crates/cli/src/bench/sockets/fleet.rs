@@ -1,5 +1,7 @@
 //! All clients of a measurement, and how a phase is run and supervised.
 
+mod crew_thread;
+
 use std::{
     sync::{
         Arc,
@@ -12,22 +14,26 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use hdrhistogram::Histogram;
 
+use self::crew_thread::{CrewThread, Pending};
 use super::{
     connection::State,
-    lane::{Clock, Lane, Task},
+    lane::{Clock, Lane, Rhythm, Task},
     script::Script,
     shared::{Shared, Sums},
     target::Target,
     task,
 };
-use crate::bench::{
-    interrupt,
-    process::{self, CpuSample, Process},
-    progress::Progress,
-    stats,
+use crate::{
+    bench::{
+        interrupt,
+        process::{self, CpuSample, Process},
+        progress::Progress,
+        stats,
+    },
+    file_table,
 };
 
 /// How often the supervisor looks.
@@ -52,6 +58,8 @@ pub(super) struct Crew {
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) lanes: Vec<Lane>,
+    /// Where each lane lives; its descriptors mean nothing elsewhere.
+    threads: Vec<CrewThread>,
     clock: Clock,
     server: Option<Process>,
     patience_nanos: u64,
@@ -106,8 +114,11 @@ impl Measured {
 impl Fleet {
     /// Clients that do not exist yet.
     ///
+    /// More of them than the process may open files are dealt out to threads with file tables of
+    /// their own.
+    ///
     /// # Errors
-    /// When the process may not open that many files.
+    /// When not even so they may open that many files.
     pub(super) fn new(
         crew: &Crew,
         target: Target,
@@ -115,27 +126,40 @@ impl Fleet {
         server: Option<Process>,
     ) -> anyhow::Result<Self> {
         let limit = process::raise_file_limit();
+        let has_own_files = crew.connections as u64 + SPARE_FILES > limit;
+        let threads_min = crew.connections as u64 / limit.saturating_sub(SPARE_FILES).max(1) + 1;
         ensure!(
-            crew.connections as u64 + SPARE_FILES <= limit,
-            "{} connections need more files than the limit of {limit} allows (ulimit -Hn)",
+            !has_own_files || crew.threads as u64 >= threads_min,
+            "{} connections need at least {threads_min} threads (--threads), since each may have \
+             {limit} open files (ulimit -Hn)",
             crew.connections,
         );
         let (target, clock) = (Arc::new(target), Clock::start());
-        let lanes = (0..crew.threads)
-            .map(|index| {
-                let count = task::share(crew.connections, index, crew.threads);
-                let (target, script) = (Arc::clone(&target), script.clone());
-                let beat = crew.heartbeat_nanos;
-                Lane::new(index, crew.threads, count, target, script, clock, beat)
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            lanes,
+        let is_crowded = thread::available_parallelism().is_ok_and(|n| crew.threads > n.get());
+        let rhythm = Rhythm::of(crew.heartbeat_nanos, is_crowded);
+        let mut fleet = Self {
+            lanes: Vec::with_capacity(crew.threads),
+            threads: Vec::with_capacity(crew.threads),
             clock,
             server,
             patience_nanos: crew.patience_nanos,
             broadcasts: 0,
-        })
+        };
+        for index in 0..crew.threads {
+            let count = task::share(crew.connections, index, crew.threads);
+            let (target, script) = (Arc::clone(&target), script.clone());
+            let lanes = crew.threads;
+            let thread = CrewThread::start().context("cannot start a thread of clients")?;
+            let lane = thread.run(move || {
+                if has_own_files {
+                    file_table::split()?;
+                }
+                Lane::new(index, lanes, count, target, script, clock, rhythm)
+            });
+            fleet.lanes.push(lane.wait()?);
+            fleet.threads.push(thread);
+        }
+        Ok(fleet)
     }
 
     /// The number of the last broadcast, from which the next phase goes on.
@@ -164,16 +188,17 @@ impl Fleet {
     ///
     /// # Errors
     /// The first error of a lane, or that of the supervisor.
-    pub(super) fn run<T: Task + Send, R>(
+    pub(super) fn run<T: Task + Send + 'static, R>(
         &mut self,
         mut make: impl FnMut(&mut Lane) -> T,
         supervise: impl FnOnce(&Supervisor<'_>) -> anyhow::Result<R>,
-    ) -> anyhow::Result<(R, Vec<T>, Shared)> {
+    ) -> anyhow::Result<(R, Vec<T>, Arc<Shared>)> {
         let members = self.members() as u64;
         let lanes = self.lanes.len();
         let mut shared = Shared::new(lanes, self.broadcasts, members, self.patience_nanos);
         shared.began_at = self.clock.now();
-        let running = AtomicUsize::new(self.lanes.len());
+        let shared = Arc::new(shared);
+        let running = Arc::new(AtomicUsize::new(lanes));
         let mut supervisor = Supervisor {
             shared: &shared,
             running: &running,
@@ -182,35 +207,40 @@ impl Fleet {
             start: Reading::default(),
         };
         supervisor.start = supervisor.read()?;
-        let (supervised, driven) = thread::scope(|scope| {
-            let lanes: Vec<_> = self
-                .lanes
-                .iter_mut()
-                .map(|lane| {
-                    let mut task = make(lane);
-                    let (shared, running) = (&shared, &running);
-                    scope.spawn(move || {
-                        let outcome = lane.drive(&mut task, shared);
-                        if outcome.is_err() {
-                            shared.failed.store(true, Release);
-                        }
-                        running.fetch_sub(1, Release);
-                        outcome.map(|()| task)
-                    })
-                })
-                .collect();
-            let supervised = supervise(&supervisor);
-            shared.stop.store(true, Release);
-            let join = |lane: thread::ScopedJoinHandle<'_, _>| match lane.join() {
-                Ok(outcome) => outcome,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            let driven: anyhow::Result<Vec<T>> = lanes.into_iter().map(join).collect();
-            (supervised, driven)
-        });
+        let mut driven = Vec::with_capacity(lanes);
+        for (mut lane, thread) in self.lanes.drain(..).zip(&self.threads) {
+            let mut task = make(&mut lane);
+            let (shared, running) = (Arc::clone(&shared), Arc::clone(&running));
+            driven.push(thread.run(move || {
+                let outcome = lane.drive(&mut task, &shared);
+                if outcome.is_err() {
+                    shared.failed.store(true, Release);
+                }
+                running.fetch_sub(1, Release);
+                (lane, outcome.map(|()| task))
+            }));
+        }
+        let supervised = supervise(&supervisor);
+        shared.stop.store(true, Release);
+        let mut tasks = Vec::with_capacity(lanes);
+        for driven in driven {
+            let (lane, task) = driven.wait();
+            self.lanes.push(lane);
+            tasks.push(task);
+        }
         self.broadcasts = shared.board.sent.load(Relaxed);
-        let tasks = driven?;
+        let tasks = tasks.into_iter().collect::<anyhow::Result<_>>()?;
         Ok((supervised?, tasks, shared))
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let lanes = self.lanes.drain(..).zip(&self.threads);
+        let dropped: Vec<_> = lanes
+            .map(|(lane, thread)| thread.run(move || drop(lane)))
+            .collect();
+        dropped.into_iter().for_each(Pending::wait);
     }
 }
 

@@ -31,8 +31,11 @@ use super::{
 const EVENTS_PER_PASS: usize = 1_024;
 const BUFFER_BYTES: usize = 256 * 1024;
 /// What is due within this time is waited for by looking again and again, since a sleeping thread
-/// wakes up late by about as much.
+/// wakes up late by about as much. A thread without a core of its own keeps others from theirs so.
 const SPIN: u64 = 200_000;
+/// Where threads of clients are many, heartbeats go out at multiples of this time, so that they
+/// are not woken for each.
+const GRAIN: u64 = 10_000_000;
 /// The longest sleep, so that a request to stop is seen.
 const SLEEP_MAX: u64 = 20_000_000;
 
@@ -50,10 +53,35 @@ impl Clock {
     }
 }
 
+/// How closely a lane keeps to the times at which something is due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rhythm {
+    /// Nanoseconds between two heartbeats of a client.
+    heartbeat: Option<u64>,
+    /// What is due within this time is waited for by looking again and again.
+    spin: u64,
+    /// Heartbeats are due at multiples of this time.
+    grain: u64,
+}
+
+impl Rhythm {
+    /// That of a thread with a core of its own, or of one among many.
+    pub(super) fn of(heartbeat: Option<u64>, is_crowded: bool) -> Self {
+        let (spin, grain) = if is_crowded { (0, GRAIN) } else { (SPIN, 1) };
+        Self {
+            heartbeat,
+            spin,
+            grain,
+        }
+    }
+}
+
 /// What a client says.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Say {
     Join,
+    /// Crashes the channel.
+    Crash,
     Request(u64),
     Broadcast(u64),
 }
@@ -89,6 +117,12 @@ pub(super) trait Task {
     /// Something other than a heartbeat's answer has arrived at connection `index`.
     fn received(&mut self, _: &mut Lane, _index: usize, _: Incoming, _: Moment<'_>) {}
 
+    /// The server has closed the channel of connection `index`, or it has crashed. False when that
+    /// is a loss.
+    fn channel_gone(&mut self, _: &mut Lane, _index: usize, _: Moment<'_>) -> bool {
+        false
+    }
+
     /// Connection `index` is gone, and with it whatever `_gone` still waited for.
     fn lost(&mut self, _: &mut Lane, _index: usize, _gone: &Connection) {}
 }
@@ -107,6 +141,7 @@ pub(super) struct Lane {
     pub(super) first_refusal: Option<String>,
     /// Frames that nobody asked for.
     pub(super) unexpected: u64,
+    rhythm: Rhythm,
     target: Arc<Target>,
     clock: Clock,
     epoll: OwnedFd,
@@ -130,17 +165,18 @@ impl Lane {
         target: Arc<Target>,
         script: Script,
         clock: Clock,
-        heartbeat_nanos: Option<u64>,
+        rhythm: Rhythm,
     ) -> io::Result<Self> {
         Ok(Self {
             index,
             connections: (0..connections).map(|_| Connection::absent()).collect(),
             script,
-            heartbeats: Heartbeats::every(heartbeat_nanos, clock.now()),
+            heartbeats: Heartbeats::every(rhythm.heartbeat, clock.now(), rhythm.grain),
             lost: 0,
             first_loss: None,
             first_refusal: None,
             unexpected: 0,
+            rhythm,
             target,
             clock,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
@@ -224,8 +260,8 @@ impl Lane {
             return Ok(());
         }
         let rest = until.min(now + SLEEP_MAX).saturating_sub(began);
-        if rest > SPIN {
-            self.poll(events, rest - SPIN / 2)?;
+        if rest > self.rhythm.spin {
+            self.poll(events, rest - self.rhythm.spin / 2)?;
         }
         self.idle += self.clock.now() - began;
         Ok(())
@@ -269,6 +305,7 @@ impl Lane {
     pub(super) fn say<T: Task>(&mut self, index: usize, what: Say, task: &mut T) -> bool {
         let frame = match what {
             Say::Join => self.script.join.stamp(0),
+            Say::Crash => self.script.crash.stamp(0),
             Say::Request(number) => self.script.request.stamp(number),
             Say::Broadcast(number) => self.script.broadcast.stamp(number),
         };

@@ -49,6 +49,7 @@ pub(super) struct Script {
     is_phoenix: bool,
     broadcast_event: String,
     pub(super) join: Template,
+    pub(super) crash: Template,
     pub(super) heartbeat: Template,
     pub(super) request: Template,
     pub(super) broadcast: Template,
@@ -65,6 +66,7 @@ impl Script {
             is_phoenix: true,
             broadcast_event: conversation.broadcast_event.clone(),
             join: Template::new(&texts.join),
+            crash: Template::new(&texts.crash),
             heartbeat: Template::new(&texts.heartbeat),
             request: Template::new(&texts.request),
             broadcast: Template::new(&texts.broadcast),
@@ -82,6 +84,8 @@ impl Script {
         Ok(Self {
             is_phoenix: false,
             broadcast_event: String::new(),
+            // The loop has no channels.
+            crash: Template::new(""),
             join: bare_template(reply, 'j', texts.join.len(), texts.join_reply.len())?,
             heartbeat: bare_template(
                 reply,

@@ -3,7 +3,7 @@
 //! A session knows nothing of output. Each phase returns what was measured and adds what must not
 //! happen to [`Faults`].
 
-mod memory;
+pub(super) mod memory;
 
 use std::time::Duration;
 
@@ -14,13 +14,16 @@ use super::{
     fleet::{Crew, Fleet, Measured},
     script::Script,
     target::Target,
-    task::{self, Broadcast, ClosedLoop, Connect, Idle, Join, OpenLoop, Pace, Requests},
+    task::{self, Broadcast, ClosedLoop, Connect, Crash, Idle, Join, OpenLoop, Pace, Requests},
 };
 use crate::bench::{
     process::Process,
     progress::Progress,
     stats::{self, merge},
 };
+
+/// Heartbeats are sent every 30 s, and servers wait for 60 s.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// How the phases are to run.
 #[derive(Debug, Clone)]
@@ -177,12 +180,45 @@ impl Session {
 
     /// Nothing but heartbeats, for the duration of a measurement.
     pub(super) fn idle(&mut self) -> anyhow::Result<Measured> {
-        let duration = self.plan.duration;
+        self.linger(self.plan.duration)
+    }
+
+    fn linger(&mut self, duration: Duration) -> anyhow::Result<Measured> {
         let mut progress = Progress::new("idle", duration.as_millis() as u64);
         let (measured, ..) = self.fleet.run(
             |_| Idle,
             |supervisor| supervisor.window(Duration::ZERO, duration, &mut progress, || {}),
         )?;
+        self.note_losses();
+        Ok(measured)
+    }
+
+    /// The same without heartbeats, and never for so long that a client is taken for dead.
+    pub(super) fn silence(&mut self) -> anyhow::Result<Measured> {
+        self.pause_heartbeats(true);
+        let measured = self.linger(self.plan.duration.min(SILENCE_MAX));
+        self.pause_heartbeats(false);
+        measured
+    }
+
+    fn pause_heartbeats(&mut self, is_paused: bool) {
+        for lane in &mut self.fleet.lanes {
+            lane.heartbeats.is_paused = is_paused;
+        }
+    }
+
+    /// Crashes `count` channels of each lane, whose clients join again.
+    pub(super) fn crash(&mut self, count: usize) -> anyhow::Result<Measured> {
+        let total = (count * self.plan.crew.threads) as u64;
+        let mut progress = Progress::new("crashing channels", total);
+        let (mut measured, tasks, _) = self.fleet.run(
+            |_| Crash::new(count),
+            |supervisor| supervisor.until_done(total, &mut progress),
+        )?;
+        merge(
+            &mut measured.latency,
+            tasks.iter().map(|task| &task.latency),
+        );
         self.note_losses();
         Ok(measured)
     }

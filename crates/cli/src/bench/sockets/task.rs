@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod closed;
+mod crash;
 mod open;
 mod setup;
 
@@ -10,6 +11,7 @@ use hdrhistogram::Histogram;
 pub(super) use self::{
     broadcast::{Broadcast, Pace},
     closed::ClosedLoop,
+    crash::Crash,
     open::OpenLoop,
     setup::{Connect, Idle, Join},
 };

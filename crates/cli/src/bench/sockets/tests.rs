@@ -14,7 +14,10 @@ use super::{
 mod stand_in;
 
 use self::stand_in::{Mischief, StandIn};
-use crate::bench::{bare::BareLoop, process::Process};
+use crate::{
+    bench::{bare::BareLoop, process::Process},
+    file_table::FileTable,
+};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -56,7 +59,7 @@ fn session(server: &BareLoop, connections: usize, threads: usize) -> Session {
 #[test]
 fn all_phases_run_without_a_fault() {
     for (threads, shards) in [(1, 1), (2, 2)] {
-        let server = BareLoop::start(ANY_PORT, shards).unwrap();
+        let server = BareLoop::start(ANY_PORT, shards, FileTable::Shared).unwrap();
         let mut session = session(&server, 101, threads);
         let connected = session.connect(11).unwrap();
         assert_eq!(connected.messages, 11);
@@ -93,7 +96,7 @@ fn all_phases_run_without_a_fault() {
 /// The lengths claimed are those on the wire.
 #[test]
 fn bytes_on_the_wire_are_those_of_phoenix() {
-    let server = BareLoop::start(ANY_PORT, 1).unwrap();
+    let server = BareLoop::start(ANY_PORT, 1, FileTable::Shared).unwrap();
     let mut plan = plan(10, 1);
     plan.crew.heartbeat_nanos = None;
     let script = Script::bare(&conversation()).unwrap();
@@ -111,7 +114,7 @@ fn bytes_on_the_wire_are_those_of_phoenix() {
 
 #[test]
 fn a_server_that_goes_away_is_noticed_and_named() {
-    let server = BareLoop::start(ANY_PORT, 1).unwrap();
+    let server = BareLoop::start(ANY_PORT, 1, FileTable::Shared).unwrap();
     let mut session = session(&server, 20, 1);
     session.connect(20).unwrap();
     session.join().unwrap();
@@ -124,7 +127,7 @@ fn a_server_that_goes_away_is_noticed_and_named() {
 
 #[test]
 fn nobody_listening_is_an_error_and_not_a_wait() {
-    let server = BareLoop::start(ANY_PORT, 1).unwrap();
+    let server = BareLoop::start(ANY_PORT, 1, FileTable::Shared).unwrap();
     let mut session = session(&server, 5, 1);
     drop(server);
     let error = session.connect(5).unwrap_err();
@@ -138,7 +141,7 @@ fn missing_and_repeated_deliveries_are_counted() {
         script::Incoming,
         task::{Broadcast, Pace},
     };
-    let server = BareLoop::start(ANY_PORT, 1).unwrap();
+    let server = BareLoop::start(ANY_PORT, 1, FileTable::Shared).unwrap();
     let mut session = session(&server, 1, 1);
     session.connect(1).unwrap();
     session.join().unwrap();

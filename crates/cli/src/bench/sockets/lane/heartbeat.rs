@@ -1,5 +1,5 @@
-//! Heartbeats: every joined client sends one each period, evenly spread over it, as clients do
-//! that connected at different times.
+//! Heartbeats: every client sends one each period, joined or not, evenly spread over it, as clients
+//! do that connected at different times.
 
 use std::collections::VecDeque;
 
@@ -18,6 +18,10 @@ const UNDER_WAY_MAX: usize = 65_536;
 #[derive(Debug)]
 pub(in crate::bench::sockets) struct Heartbeats {
     period: Option<u64>,
+    /// Nothing is sent meanwhile.
+    pub(in crate::bench::sockets) is_paused: bool,
+    /// Due times are multiples of it.
+    grain: u64,
     next_at: u64,
     cursor: usize,
     number: u64,
@@ -28,10 +32,13 @@ pub(in crate::bench::sockets) struct Heartbeats {
 }
 
 impl Heartbeats {
-    /// One heartbeat of each client every `period` nanoseconds, or none at all.
-    pub(super) fn every(period: Option<u64>, now: u64) -> Self {
+    /// One heartbeat of each client every `period` nanoseconds, or none at all; those of `grain`
+    /// nanoseconds go out together.
+    pub(super) fn every(period: Option<u64>, now: u64, grain: u64) -> Self {
         Self {
             period,
+            is_paused: false,
+            grain,
             next_at: now,
             cursor: 0,
             number: 0,
@@ -49,16 +56,16 @@ impl Heartbeats {
 
     /// The client whose heartbeat is due, and the number of it.
     pub(super) fn due(&mut self, now: u64, connections: &[Connection]) -> Option<(usize, u64)> {
-        let period = self.period?;
+        let period = self.period.filter(|_| !self.is_paused)?;
         let step = (period / connections.len().max(1) as u64).max(1);
-        while self.next_at <= now && self.burst < BURST {
+        while self.next_at() <= now && self.burst < BURST {
             let index = self.cursor;
             self.cursor = (self.cursor + 1) % connections.len().max(1);
-            let intended = self.next_at;
+            let intended = self.next_at();
             self.next_at += step;
             if connections
                 .get(index)
-                .is_some_and(|one| one.state == State::Joined)
+                .is_some_and(|one| matches!(one.state, State::Open | State::Joined))
             {
                 self.burst += 1;
                 self.number += 1;
@@ -75,8 +82,8 @@ impl Heartbeats {
 
     /// When the next one is due.
     pub(super) fn next_at(&self) -> u64 {
-        if self.period.is_some() {
-            self.next_at
+        if self.period.is_some() && !self.is_paused {
+            self.next_at.next_multiple_of(self.grain)
         } else {
             u64::MAX
         }
@@ -108,7 +115,7 @@ mod tests {
     #[test]
     fn everyone_beats_once_a_period_and_evenly() {
         let connections = joined(10);
-        let mut heartbeats = Heartbeats::every(Some(1_000), 0);
+        let mut heartbeats = Heartbeats::every(Some(1_000), 0, 1);
         let mut beats = vec![0; 10];
         for now in 0..1_000 {
             while let Some((index, number)) = heartbeats.due(now, &connections) {
@@ -122,10 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_have_not_joined_are_silent() {
+    fn clients_beat_from_the_moment_they_are_connected() {
         let mut connections = joined(3);
-        connections[1].state = State::Open;
-        let mut heartbeats = Heartbeats::every(Some(30), 0);
+        connections[1].state = State::Upgrading;
+        connections[2].state = State::Open;
+        let mut heartbeats = Heartbeats::every(Some(30), 0, 1);
         let beat = |heartbeats: &mut Heartbeats, now| {
             std::iter::from_fn(|| heartbeats.due(now, &connections))
                 .map(|(index, _)| index)
@@ -137,8 +145,23 @@ mod tests {
     }
 
     #[test]
+    fn those_of_a_grain_go_out_together_and_are_due_together() {
+        let connections = joined(4);
+        let mut heartbeats = Heartbeats::every(Some(400), 10, 100);
+        assert_eq!(heartbeats.due(99, &connections), None);
+        assert_eq!(heartbeats.next_at(), 100);
+        assert_eq!(heartbeats.due(100, &connections), Some((0, 1)));
+        assert_eq!(heartbeats.due(100, &connections), None);
+        assert_eq!(heartbeats.next_at(), 200);
+        heartbeats.answered(1, 107);
+        assert_eq!(heartbeats.latency.max(), 7);
+        heartbeats.is_paused = true;
+        assert_eq!(heartbeats.due(900, &connections), None);
+    }
+
+    #[test]
     fn without_a_period_there_are_none() {
-        let mut heartbeats = Heartbeats::every(None, 0);
+        let mut heartbeats = Heartbeats::every(None, 0, 1);
         assert_eq!(heartbeats.due(1_000_000, &joined(3)), None);
         assert_eq!(heartbeats.next_at(), u64::MAX);
     }

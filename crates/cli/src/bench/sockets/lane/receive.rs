@@ -153,7 +153,9 @@ impl Lane {
                 _ if self.connections[index].state == State::Absent => {}
                 Incoming::Heartbeat { number } => self.heartbeats.answered(number, moment.now),
                 Incoming::ChannelGone => {
-                    self.lose(index, "the channel was closed by the server", task);
+                    if !task.channel_gone(self, index, moment) {
+                        self.lose(index, "the channel was closed by the server", task);
+                    }
                 }
                 Incoming::Other => self.unexpected += 1,
                 message => task.received(self, index, message, moment),

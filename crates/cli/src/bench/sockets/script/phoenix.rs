@@ -14,9 +14,14 @@ pub(super) const JOIN_REF: &str = "1";
 /// The reference of a message that is broadcast. Servers that reply to it may do so.
 pub(super) const BROADCAST_REF: &str = "b";
 
+/// What makes a channel of the demo panic, and the reference of the message that does.
+const CRASH_EVENT: &str = "crash";
+const CRASH_REF: &str = "c";
+
 /// Every text of the conversation, and those the server answers with when it echoes payloads.
 pub(super) struct Texts {
     pub(super) join: String,
+    pub(super) crash: String,
     pub(super) join_reply: String,
     pub(super) heartbeat: String,
     pub(super) heartbeat_reply: String,
@@ -44,6 +49,7 @@ impl Texts {
         };
         Ok(Self {
             join: format!(r#"["{JOIN_REF}","{JOIN_REF}",{topic},"phx_join",{join_payload}]"#),
+            crash: format!(r#"["{JOIN_REF}","{CRASH_REF}",{topic},"{CRASH_EVENT}",{{}}]"#),
             join_reply: reply("\"1\"", JOIN_REF, &topic, "{}"),
             heartbeat: format!(r#"[null,"{BLANK}","phoenix","heartbeat",{{}}]"#),
             heartbeat_reply: reply("null", BLANK, "\"phoenix\"", "{}"),

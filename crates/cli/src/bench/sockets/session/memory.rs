@@ -25,9 +25,9 @@ const STEADY_LOOKS_MAX: usize = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bench::sockets) struct Memory {
     /// Anonymous memory of the server's process.
-    user_bytes: u64,
+    pub(in crate::bench::sockets) user_bytes: u64,
     /// Slabs of the machine's kernel, the clients' ends included when they are on it.
-    slab_bytes: u64,
+    pub(in crate::bench::sockets) slab_bytes: u64,
 }
 
 /// The server's memory while its clients came.
@@ -35,13 +35,13 @@ pub(in crate::bench::sockets) struct Memory {
 pub(in crate::bench::sockets) struct Growth {
     /// Before the first.
     nobody: Memory,
-    /// With a tenth of them joined.
+    /// With the first of them joined, mostly a tenth.
     few: Memory,
-    /// With a tenth of them joined and the rest connected.
+    /// With the first of them joined and the rest connected.
     connected: Memory,
     /// With all of them joined.
     joined: Memory,
-    /// How many there are, and how many a tenth is.
+    /// How many there are, and how many the first are.
     total: usize,
     first: usize,
 }
@@ -62,6 +62,16 @@ impl Growth {
             ("memory-joined", slope(few.user_bytes, joined.user_bytes)),
             ("memory-kernel", slope(few.slab_bytes, joined.slab_bytes)),
         ]
+    }
+
+    /// All that the server's process has taken since before the first connection, and the slabs
+    /// of the machine, in bytes.
+    pub(in crate::bench::sockets) fn whole(&self) -> (u64, u64) {
+        let (nobody, joined) = (self.nobody, self.joined);
+        (
+            joined.user_bytes,
+            joined.slab_bytes.saturating_sub(nobody.slab_bytes),
+        )
     }
 
     /// How many connections the slopes are over.
@@ -100,8 +110,22 @@ impl Session {
         total: usize,
         wants_memory: bool,
     ) -> anyhow::Result<Opening> {
-        let nobody = if wants_memory { self.memory()? } else { None };
-        let Some(nobody) = nobody else {
+        let first = (total / 10).max(1);
+        self.open_up_after(wants_memory.then_some(first), total)
+    }
+
+    /// The same with `first` clients before the others, when their memory is asked for.
+    pub(in crate::bench::sockets) fn open_up_after(
+        &mut self,
+        first: Option<usize>,
+        total: usize,
+    ) -> anyhow::Result<Opening> {
+        let nobody = if first.is_some() {
+            self.memory()?
+        } else {
+            None
+        };
+        let Some((nobody, first)) = nobody.zip(first) else {
             let connected = self.connect(total)?;
             let joined = self.join()?;
             return Ok(Opening {
@@ -110,7 +134,6 @@ impl Session {
                 growth: None,
             });
         };
-        let first = (total / 10).max(1);
         self.connect(first)?;
         self.join()?;
         let few = self.memory()?;
@@ -162,7 +185,7 @@ impl Session {
 
     /// Waits, with heartbeats going on, until the server's memory is steady, and reads it. None
     /// when the process is not known.
-    fn memory(&mut self) -> anyhow::Result<Option<Memory>> {
+    pub(in crate::bench::sockets) fn memory(&mut self) -> anyhow::Result<Option<Memory>> {
         let Some(server) = self.server.clone() else {
             return Ok(None);
         };
