@@ -155,8 +155,9 @@ pub(crate) struct CallHead {
 }
 
 impl Sweepable for CallHead {
-    fn nudge(&self) -> Nudged {
-        self.slot.nudge()
+    unsafe fn nudge(call: NonNull<Self>) -> Nudged {
+        // SAFETY: the call lives, by the caller's word.
+        unsafe { (*call.as_ptr()).slot.nudge() }
     }
 }
 
@@ -258,7 +259,7 @@ impl<M: Message> Call<M> {
     fn set_limit(&self, limit: Option<Duration>) {
         if let Ok(node) = &self.node {
             // SAFETY: the node lives until we let go.
-            let own = unsafe { &head(*node).limit };
+            let own = unsafe { parts(*node) }.limit;
             own.set(limit);
             inherit(own, &self.target);
         }
@@ -292,7 +293,7 @@ impl<M: Message> Call<M> {
             if room.withdraw(&self.target, ticket).is_some() {
                 // SAFETY: nobody else knows the node; its waker goes first.
                 unsafe {
-                    head(node).slot.leave();
+                    parts(node).slot.leave();
                     drop_unsent(node);
                 }
                 return true;
@@ -300,7 +301,7 @@ impl<M: Message> Call<M> {
         }
         // SAFETY: rule 3 of the slot: a node with an outcome is ours, and it was not taken.
         unsafe {
-            let slot = &head(node).slot;
+            let slot = parts(node).slot;
             let left = if cancel { slot.cancel() } else { slot.leave() };
             if left == Left::Outcome {
                 drop_with_outcome(node);
@@ -321,7 +322,7 @@ impl<M: Message> Call<M> {
             return self.look_around(node, waker, true);
         }
         // SAFETY: the node lives until we let go.
-        if unsafe { head(node) }.limit.is_below(LAZY_MIN) {
+        if unsafe { parts(node) }.limit.is_below(LAZY_MIN) {
             return self.look_at_the_time(node, waker, None);
         }
         None
@@ -374,7 +375,7 @@ impl<M: Message> Call<M> {
         // SAFETY: the node lives until we let go, and the call that is being answered by the
         // handler that polls us until that handler is done.
         let limit = unsafe {
-            let limit = &head(node).limit;
+            let limit = parts(node).limit;
             let outer = on_behalf.and_then(|outer| (*outer.as_ptr()).limit.begin(now));
             if let Some(outer) = outer {
                 limit.cap(outer);
@@ -464,12 +465,21 @@ unsafe fn drop_unsent<M: Message>(node: NonNull<CallNode<M>>) {
     }
 }
 
+/// What caller and replier share of a call. The head is never borrowed as a whole: the worker
+/// writes the link in it.
+struct Parts<'a> {
+    slot: &'a Slot,
+    limit: &'a Limit,
+}
+
 /// # Safety
-/// The node lives for as long as the reference is used. Its parts are borrowed, never the whole:
-/// the worker writes its link.
-unsafe fn head<'a, M: Message>(node: NonNull<CallNode<M>>) -> &'a CallHead {
+/// The node lives for as long as its parts are used.
+#[inline]
+unsafe fn parts<'a, M: Message>(node: NonNull<CallNode<M>>) -> Parts<'a> {
+    let head = node.cast::<CallHead>().as_ptr();
     // SAFETY: what this needs is what the caller has promised.
-    unsafe { &(*node.as_ptr()).head }
+    let (slot, limit) = unsafe { (&(*head).slot, &(*head).limit) };
+    Parts { slot, limit }
 }
 
 impl<M: Message> Future for Call<M> {
@@ -546,7 +556,7 @@ impl<M: Message> Reply<M> {
         // published; rules 2 and 3 of the slot say whose the node is then.
         unsafe {
             (*(*node.as_ptr()).data.get()).outcome = ManuallyDrop::new(outcome);
-            match head(node).slot.publish() {
+            match parts(node).slot.publish() {
                 Published::Wake(waker) => waker.wake(),
                 Published::Quiet => {}
                 Published::Gone => drop_with_outcome(node),
@@ -615,8 +625,8 @@ unsafe fn is_skipped<A: Actor, M: Message>(
     worker: &Worker,
 ) -> bool {
     // SAFETY: S4: the node is ours until it is answered.
-    let call = unsafe { head(node) };
-    let skips = call.slot.is_cancelled() || A::SKIP_EXPIRED && is_expired(call, worker);
+    let call = unsafe { parts(node) };
+    let skips = call.slot.is_cancelled() || A::SKIP_EXPIRED && is_expired(&call, worker);
     if skips {
         // SAFETY: what this needs is what the caller has promised.
         unsafe { skip(cell, node, worker) };
@@ -625,7 +635,7 @@ unsafe fn is_skipped<A: Actor, M: Message>(
 }
 
 /// Whether nobody waits for the answer any more.
-fn is_expired(call: &CallHead, worker: &Worker) -> bool {
+fn is_expired(call: &Parts<'_>, worker: &Worker) -> bool {
     let over = |moment| worker.core().clock.now() >= moment;
     call.slot.is_gone() || call.limit.known().is_some_and(over)
 }

@@ -160,7 +160,7 @@ where
         return Ran::Ready;
     }
     // SAFETY: S4: the node lives until it is answered.
-    unsafe { super::head(node.cast::<super::CallNode<Deferred<M, T>>>()) }
+    unsafe { super::parts(node.cast::<super::CallNode<Deferred<M, T>>>()) }
         .slot
         .defer();
     // SAFETY: S4; the message is taken once, here, and the node is the reply's from then on.

@@ -37,7 +37,11 @@ fn claimed<C>() -> *mut C {
 
 /// What the sweeper needs of a call.
 pub(crate) trait Sweepable {
-    fn nudge(&self) -> Nudged;
+    /// Takes a pointer: a worker may be writing to other parts of the call.
+    ///
+    /// # Safety
+    /// The call lives.
+    unsafe fn nudge(call: NonNull<Self>) -> Nudged;
 }
 
 pub(crate) struct Pending<C = CallHead>([Entry<C>; ENTRIES]);
@@ -68,23 +72,22 @@ impl<C: Sweepable> Pending<C> {
     pub(crate) fn sweep(&self, woken: &mut Vec<Waker>) -> bool {
         let mut any = false;
         for entry in &self.0 {
-            let call = entry.load(Acquire);
-            if call.is_null() {
+            let Some(call) = NonNull::new(entry.load(Acquire)) else {
                 continue;
-            }
+            };
             any = true;
             if !fault::planted("the sweeper does not claim")
                 && entry
-                    .compare_exchange(call, claimed(), AcqRel, Relaxed)
+                    .compare_exchange(call.as_ptr(), claimed(), AcqRel, Relaxed)
                     .is_err()
             {
                 continue;
             }
             // SAFETY: rule 2: while the entry is claimed the caller does not let go of its node,
             // and the replier frees it only after the caller has.
-            let nudged = unsafe { (*call).nudge() };
+            let nudged = unsafe { C::nudge(call) };
             let left = if matches!(nudged, Nudged::Busy) {
-                call
+                call.as_ptr()
             } else {
                 null_mut()
             };

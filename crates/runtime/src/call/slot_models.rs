@@ -65,10 +65,12 @@ struct Node {
 }
 
 impl Sweepable for Node {
-    fn nudge(&self) -> Nudged {
+    unsafe fn nudge(node: NonNull<Self>) -> Nudged {
+        // SAFETY: the node lives, by the caller's word.
+        let node = unsafe { node.as_ref() };
         // Loom sees a free at the same time as a race.
-        self.memory.with(|_| ());
-        self.slot.nudge()
+        node.memory.with(|_| ());
+        node.slot.nudge()
     }
 }
 

@@ -87,6 +87,7 @@ fn others_go_on() {
     plant.replace(0);
     told.iter().for_each(|told| told.wait());
     go.set(());
+    drop(stuck);
     plant.end();
 }
 
@@ -106,6 +107,7 @@ fn nothing_is_lost() {
     begun.wait();
     plant.replace(0);
     told.iter().for_each(|told| told.wait());
+    drop(stuck);
     plant.end();
 }
 
@@ -249,7 +251,8 @@ fn a_child_is_killed_from_two_sides() {
     answer(&child).wait();
     let (lives, ends) = (lives.load(SeqCst), ends.load(SeqCst));
     assert_eq!(lives, ends + 1, "each end brings one restart");
-    drop((child, parent));
+    // A reference that outlives its system keeps the system's memory.
+    drop((child, parent, born));
     plant.end();
 }
 
