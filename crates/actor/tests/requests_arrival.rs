@@ -31,13 +31,18 @@ impl Porter {
         panic!("asked to crash");
     }
 
-    /// Asks others, as an actor asks: from within a handler.
+    /// Asks others, as an actor asks: from within a handler. Tells when all have been asked.
     #[call]
-    async fn ask(&mut self, others: Vec<(PorterRef, Gate)>) -> Vec<(usize, u32)> {
+    async fn ask(
+        &mut self,
+        others: Vec<(PorterRef, Gate)>,
+        asked: oneshot::Sender<()>,
+    ) -> Vec<(usize, u32)> {
         let mut requests = Requests::new();
         for (at, (other, gate)) in others.into_iter().enumerate() {
             requests.add(at, other.through(gate));
         }
+        let _ = asked.send(());
         let mut answers = Vec::new();
         while let Ok(Some((at, Ok(answer)))) = requests.wait_response(TimeLimit::Unlimited).await {
             answers.push((at, answer));
@@ -184,8 +189,10 @@ fn an_actor_takes_answers_within_a_handler_and_async_code_with_plain_messages() 
             others.push((Porter::spawn(), through));
         }
         let porters: Vec<_> = others.iter().map(|(porter, _)| porter.clone()).collect();
-        let answers = asking.ask(others).no_timeout();
+        let (asked, all_asked) = oneshot::channel();
+        let answers = asking.ask(others, asked).no_timeout();
         let answers = tokio::spawn(answers);
+        soon("all requests", all_asked).await.expect("it asks");
         for (at, gate) in gates.into_iter().enumerate().rev() {
             gate.send(at as u32).expect("it waits");
             let answered = porters[at].call(Double(1)).no_timeout();
